@@ -1,0 +1,75 @@
+package kernels
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/mneme-lm/mneme/weights/quant"
+)
+
+// Implementation is one complete set of the operations: the Go reference, or one that uses a processor's vector
+// instructions. Each field says what it does in terms of its operands; all implementations agree within the
+// tolerances that the tests name.
+type Implementation struct {
+	// Name is what MNEME_CPU and [Choose] know it by.
+	Name string
+
+	// Dot returns Σ a[i]·b[i]. len(b) ≥ len(a).
+	Dot func(a, b []float32) float32
+	// Axpy adds alpha·x to y. len(y) ≥ len(x).
+	Axpy func(alpha float32, x, y []float32)
+	// RMSNorm sets dst[i] = w[i]·x[i]/√(mean(x²)+eps). dst may be x.
+	RMSNorm func(dst, x, w []float32, eps float32)
+	// ExpSum replaces x[i] by exp(x[i]−shift) and returns the sum.
+	ExpSum func(x []float32, shift float32) float32
+	// Softcap replaces x[i] by limit·tanh(x[i]/limit).
+	Softcap func(x []float32, limit float32)
+	// SwiGLU sets dst[i] = SiLU(gate[i])·up[i]. dst may be gate.
+	SwiGLU func(dst, gate, up []float32)
+	// GeGLU sets dst[i] = GELU(gate[i])·up[i] with the tanh form of GELU. dst may be gate.
+	GeGLU func(dst, gate, up []float32)
+	// RopeHalves rotates the pairs (x[i], x[i+n]) for i < n = len(cos) by the angles whose cosines and sines are given
+	// (the NeoX order of pairs).
+	RopeHalves func(x, cos, sin []float32)
+	// RopePairs rotates the pairs (x[2i], x[2i+1]) (the order of the original llama weights).
+	RopePairs func(x, cos, sin []float32)
+	// Convert makes, of row r's float form, the other forms that x has room for.
+	Convert func(x *Activations, r int)
+	// DotRows sets dst[g·n+j] = q_g·row_j, for each of the len(q)/dim queries and each of the n stored rows of dim
+	// values.
+	DotRows func(dst, q []float32, dim int, rows []byte, t quant.Type, n int, s *Scratch)
+	// AddRows adds Σ_j w[g·n+j]·row_j to out_g, for each of the len(out)/dim outputs and each of the n stored rows.
+	AddRows func(out, w []float32, dim int, rows []byte, t quant.Type, n int, s *Scratch)
+	// Mul holds the matrix product of each weight type.
+	Mul map[quant.Type]MulFunc
+}
+
+// MulFunc multiplies the weight rows [from, to) by activation rows: dst[c·stride+r] = w_r·x_c, with c counting the
+// rows named by pick (all rows of x if pick is nil).
+type MulFunc func(dst []float32, stride int, w *Matrix, from, to int, x *Activations, pick []int32, s *Scratch)
+
+// implementations, slowest first. The reference is always there.
+var implementations = []*Implementation{&generic}
+
+// Implementations returns those that this machine can run, slowest first; the first is the Go reference.
+func Implementations() []*Implementation { return implementations }
+
+// Choose returns the implementation with the given name; an empty name asks for the environment variable MNEME_CPU,
+// and if that is empty too, for the fastest.
+func Choose(name string) (*Implementation, error) {
+	if name == "" {
+		name = os.Getenv("MNEME_CPU")
+	}
+	if name == "" {
+		return implementations[len(implementations)-1], nil
+	}
+	var known []string
+	for _, impl := range implementations {
+		if impl.Name == name {
+			return impl, nil
+		}
+		known = append(known, impl.Name)
+	}
+	return nil, fmt.Errorf("kernels: no implementation %q on this machine (there is: %s)", name, strings.Join(known, ", "))
+}

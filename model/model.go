@@ -1,0 +1,138 @@
+// Package model holds the architectures: for each, the configuration read from metadata, the tensors it is made of and
+// the order in which a layer's steps follow one another. One forward pass serves prefill and decode, over a batch of
+// rows from any number of sequences.
+package model
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/weights"
+)
+
+// Model is the immutable part: configuration and weights. It is safe for concurrent use.
+type Model struct {
+	Config
+	arch      architecture
+	embedding kernels.Matrix // [vocabulary, embedding]
+	layers    []layer
+	norm      []float32    // before the output matrix
+	output    linear       // [vocabulary, embedding]
+	forms     kernels.Form // of activations that some matrix reads
+	rope      *ropeTable
+	longRope  *ropeTable // beyond the original context; nil if the same
+	bytes     int64
+}
+
+// architecture is what one family of models has of its own. Each file that declares one reads like its paper.
+type architecture interface {
+	// configure completes the configuration, and may refuse it.
+	configure(c *Config, r *reader)
+	// load takes a layer's tensors.
+	load(l *loader, c *Config, i int) layer
+	// forward runs one layer over the batch: every thread of the team calls it.
+	forward(p *pass, l *layer)
+}
+
+// architectures by the name in general.architecture.
+var architectures = map[string]architecture{
+	"llama":  llama{},
+	"qwen2":  qwen2{},
+	"qwen3":  qwen3{},
+	"gemma2": gemma2{},
+	"phi3":   phi3{},
+}
+
+// Architectures lists the names of the known architectures.
+func Architectures() []string { return slices.Sorted(maps.Keys(architectures)) }
+
+// layer holds the tensors of one transformer block. What an architecture does not have is nil.
+type layer struct {
+	index  int
+	window int // sliding window of its attention; 0: none
+
+	attentionNorm     []float32
+	q, k, v, o        linear
+	qNorm, kNorm      []float32 // per head
+	attentionPostNorm []float32
+
+	feedForwardNorm     []float32
+	gate, up, down      linear
+	feedForwardPostNorm []float32
+
+	router                              linear
+	gateExperts, upExperts, downExperts []linear
+}
+
+// Load checks a file's metadata and tensors and makes a model of them. The file must stay open as long as the model
+// is in use: the matrices are read where they lie.
+func Load(f *weights.File) (*Model, error) {
+	name, ok := f.Metadata().String("general.architecture")
+	if !ok {
+		return nil, fmt.Errorf("model: metadata key %q: missing", "general.architecture")
+	}
+	arch, ok := architectures[name]
+	if !ok {
+		return nil, fmt.Errorf("model: unknown architecture %q (known: %s)", name, strings.Join(Architectures(), ", "))
+	}
+	cfg, err := readConfig(f.Metadata(), name)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{md: f.Metadata(), arch: name}
+	if arch.configure(&cfg, r); r.err != nil {
+		return nil, r.err
+	}
+	m := &Model{Config: cfg, arch: arch}
+	return m, m.load(newLoader(f))
+}
+
+func (m *Model) load(l *loader) error {
+	embedding, ok := l.file.Tensor("token_embd.weight")
+	if !ok || len(embedding.Shape) != 2 {
+		return fmt.Errorf("model: tensor %q: missing or not a matrix", "token_embd.weight")
+	}
+	m.Vocabulary = embedding.Shape[1]
+	table := l.linear("token_embd", m.Embedding, m.Vocabulary)
+	m.embedding = table.Matrix
+	m.norm = l.vector("output_norm.weight", m.Embedding)
+	m.output = table // tied, unless there is a matrix of its own
+	if l.has("output.weight") {
+		m.output = l.linear("output", m.Embedding, m.Vocabulary)
+	}
+	m.loadRope(l)
+	for i := 0; i < m.Layers && l.err == nil; i++ {
+		layer := m.arch.load(l, &m.Config, i)
+		layer.index = i
+		m.layers = append(m.layers, layer)
+	}
+	m.forms = l.forms
+	for _, t := range l.file.Tensors() {
+		m.bytes += int64(len(t.Data))
+	}
+	return l.finish(m.Architecture)
+}
+
+// loadRope reads factors that divide the frequencies: one list (Llama 3), or a short and a long one (Phi-3).
+func (m *Model) loadRope(l *loader) {
+	pairs := m.Rope.Dimensions / 2
+	short := l.optional("rope_factors_short.weight", pairs)
+	long := l.optional("rope_factors_long.weight", pairs)
+	if short == nil {
+		short = l.optional("rope_freqs.weight", pairs)
+	}
+	table, err := m.Rope.table(short)
+	if err == nil && long != nil {
+		m.longRope, err = m.Rope.table(long)
+	}
+	if err != nil && l.err == nil {
+		l.err = err
+	}
+	m.rope = table
+}
+
+// block names a tensor of layer i.
+func block(i int, name string) string { return fmt.Sprintf("blk.%d.%s", i, name) }

@@ -1,0 +1,233 @@
+package model
+
+import (
+	"github.com/mneme-lm/mneme/attention"
+	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/weights/quant"
+)
+
+// pass is one thread's view of a batch on its way through the layers. All threads call the same steps in the same
+// order; a step shares its work out and ends at a barrier.
+type pass struct {
+	*Runner
+	w      *kernels.Worker
+	attn   *attention.Scratch
+	params attention.Params
+}
+
+// rowGrain is the number of activation rows that a thread takes at a time, matrixGrain that of weight rows.
+const (
+	rowGrain    = 4
+	matrixGrain = 16
+)
+
+func (p *pass) begin(r *Runner, w *kernels.Worker) {
+	p.Runner, p.w = r, w
+	if p.attn == nil {
+		p.attn = attention.NewScratch(&w.Scratch)
+	}
+}
+
+// row returns row i of a matrix of the given width.
+func row(values []float32, i, width int) []float32 { return values[i*width : (i+1)*width] }
+
+// embed looks the tokens up and works out the angles of their positions.
+func (p *pass) embed() {
+	m, pairs := p.model, p.model.Rope.Dimensions/2
+	p.w.For(len(p.batch), rowGrain, func(from, to int) {
+		for i := from; i < to; i++ {
+			h := row(p.hidden, i, m.Embedding)
+			if err := quant.Decode(m.embedding.Type, h, m.embedding.Row(int(p.batch[i].Token))); err != nil {
+				p.fail(err)
+			}
+			for j := range h {
+				h[j] *= m.EmbeddingScale
+			}
+			p.batch[i].Sequence.rope.angles(p.batch[i].Position, row(p.cos, i, pairs), row(p.sin, i, pairs))
+		}
+	})
+	p.w.Barrier()
+}
+
+// normalize sets normed = RMSNorm(hidden)·w, in the forms that the next matrices read (Zhang and Sennrich 2019).
+func (p *pass) normalize(w []float32) {
+	m := p.model
+	p.w.For(len(p.batch), rowGrain, func(from, to int) {
+		for i := from; i < to; i++ {
+			p.impl.RMSNorm(p.normed.Row(i), row(p.hidden, i, m.Embedding), w, m.NormEpsilon)
+			p.impl.Convert(p.normed, i)
+		}
+	})
+	p.w.Barrier()
+}
+
+// add adds a sublayer's output, RMS-normed first if the architecture has a norm there, to the residual stream.
+func (p *pass) add(norm []float32) {
+	m := p.model
+	p.w.For(len(p.batch), rowGrain, func(from, to int) {
+		for i := from; i < to; i++ {
+			change := row(p.change, i, m.Embedding)
+			if norm != nil {
+				p.impl.RMSNorm(change, change, norm, m.NormEpsilon)
+			}
+			p.impl.Axpy(1, change, row(p.hidden, i, m.Embedding))
+		}
+	})
+	p.w.Barrier()
+}
+
+// attention sets change = W_o·Attention(normed).
+func (p *pass) attention(l *layer) {
+	p.multiply(p.normed, product{&l.q, p.q, nil}, product{&l.k, p.k, nil}, product{&l.v, p.v, nil})
+	p.rotateAndStore(l)
+	p.attend(l)
+	p.w.For(len(p.batch), rowGrain, func(from, to int) {
+		for i := from; i < to; i++ {
+			p.impl.Convert(p.attended, i)
+		}
+	})
+	p.w.Barrier()
+	p.multiply(p.attended, product{&l.o, p.change, nil})
+}
+
+// rotateAndStore brings queries and keys to their positions and puts keys and values into the caches.
+func (p *pass) rotateAndStore(l *layer) {
+	m := p.model
+	heads := m.Heads + m.KVHeads
+	p.w.For(len(p.batch)*heads, 8*rowGrain, func(from, to int) {
+		for at := from; at < to; at++ {
+			i, h := at/heads, at%heads
+			if h < m.Heads {
+				p.rotate(row(p.q, i*m.Heads+h, m.KeyDim), i, l.qNorm)
+				continue
+			}
+			h -= m.Heads
+			key := row(p.k, i*m.KVHeads+h, m.KeyDim)
+			p.rotate(key, i, l.kNorm)
+			err := p.batch[i].Sequence.Cache.Put(l.index, h, int(p.slots[i]), key, row(p.v, i*m.KVHeads+h, m.ValueDim))
+			if err != nil {
+				p.fail(err)
+			}
+		}
+	})
+	p.w.Barrier()
+}
+
+// rotate norms a head's query or key, if the architecture does, and rotates it to the position of batch row i.
+func (p *pass) rotate(x []float32, i int, norm []float32) {
+	if norm != nil {
+		p.impl.RMSNorm(x, x, norm, p.model.NormEpsilon)
+	}
+	pairs := p.model.Rope.Dimensions / 2
+	rope := p.impl.RopePairs
+	if p.model.Rope.Halves {
+		rope = p.impl.RopeHalves
+	}
+	rope(x, row(p.cos, i, pairs), row(p.sin, i, pairs))
+}
+
+// attend sets attended, head by head, to what each row sees in its sequence's cache.
+func (p *pass) attend(l *layer) {
+	m := p.model
+	group := m.Heads / m.KVHeads
+	p.params = attention.Params{Scale: m.AttentionScale, Softcap: m.AttentionSoftcap, Window: int32(l.window)}
+	p.w.For(len(p.batch)*m.KVHeads, 1, func(from, to int) {
+		for at := from; at < to; at++ {
+			i, h := at/m.KVHeads, at%m.KVHeads
+			view := p.batch[i].Sequence.Cache.View(l.index, h)
+			attention.Full(p.impl, row(p.attended.Float, at, group*m.ValueDim), row(p.q, at, group*m.KeyDim),
+				&view, p.batch[i].Position, &p.params, p.attn)
+		}
+	})
+	p.w.Barrier()
+}
+
+// gated is an activation of the feed-forward layer: dst = f(gate)·up.
+type gated func(dst, gate, up []float32)
+
+// feedForward sets change = W_down·(f(W_gate·normed)·(W_up·normed)) (Shazeer 2020).
+func (p *pass) feedForward(l *layer, f gated) {
+	p.multiply(p.normed, product{&l.gate, p.gate, nil}, product{&l.up, p.up, nil})
+	p.activate(len(p.batch), f)
+	p.multiply(p.inner, product{&l.down, p.change, nil})
+}
+
+// activate sets inner = f(gate)·up for the first n rows.
+func (p *pass) activate(n int, f gated) {
+	width := p.model.FeedForward
+	p.w.For(n, 1, func(from, to int) {
+		for i := from; i < to; i++ {
+			f(p.inner.Row(i), row(p.gate, i, width), row(p.up, i, width))
+			p.impl.Convert(p.inner, i)
+		}
+	})
+	p.w.Barrier()
+}
+
+// project sets the logits of the rows that ask for them.
+func (p *pass) project() {
+	m := p.model
+	p.w.For(len(p.wanted), rowGrain, func(from, to int) {
+		for i := from; i < to; i++ {
+			p.impl.RMSNorm(p.last.Row(i), row(p.hidden, int(p.wanted[i]), m.Embedding), m.norm, m.NormEpsilon)
+			p.impl.Convert(p.last, i)
+		}
+	})
+	p.w.Barrier()
+	p.multiply(p.last, product{&m.output, p.logits, nil})
+	if m.LogitSoftcap > 0 {
+		p.w.For(len(p.wanted), 1, func(from, to int) {
+			for i := from; i < to; i++ {
+				p.impl.Softcap(row(p.logits, i, m.Vocabulary), m.LogitSoftcap)
+			}
+		})
+		p.w.Barrier()
+	}
+}
+
+// product is one matrix product of a step: to[c, :] = w·x_c + bias, with c counting the rows of x that pick names (all,
+// if it is nil).
+type product struct {
+	w    *linear
+	to   []float32
+	pick []int32
+}
+
+// multiply runs the products of a step, all with the same activations, as one list of weight rows that the threads
+// share.
+func (p *pass) multiply(x *kernels.Activations, products ...product) {
+	pieces := 0
+	for i := range products {
+		pieces += products[i].pieces()
+	}
+	p.w.For(pieces, 1, func(from, to int) {
+		for piece := from; piece < to; piece++ {
+			p.multiplyPiece(x, products, piece)
+		}
+	})
+	p.w.Barrier()
+}
+
+func (q *product) pieces() int { return (q.w.Rows + matrixGrain - 1) / matrixGrain }
+
+func (p *pass) multiplyPiece(x *kernels.Activations, products []product, piece int) {
+	i := 0
+	for piece >= products[i].pieces() {
+		piece -= products[i].pieces()
+		i++
+	}
+	q := &products[i]
+	from, to := piece*matrixGrain, min((piece+1)*matrixGrain, q.w.Rows)
+	stride := q.w.Rows
+	p.impl.Mul[q.w.Type](q.to, stride, &q.w.Matrix, from, to, x, q.pick, &p.w.Scratch)
+	if q.w.bias == nil {
+		return
+	}
+	rows := x.Rows
+	if q.pick != nil {
+		rows = len(q.pick)
+	}
+	for c := range rows {
+		p.impl.Axpy(1, q.w.bias[from:to], q.to[c*stride+from:c*stride+to])
+	}
+}

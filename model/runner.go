@@ -1,0 +1,152 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mneme-lm/mneme/kernels"
+)
+
+// ErrStopped is returned by Forward when it was told to stop.
+var ErrStopped = errors.New("model: stopped")
+
+// Row is one token of a batch.
+type Row struct {
+	Token    int32
+	Position int32
+	Sequence *Sequence
+	Logits   bool // whether the logits after this token are asked for
+}
+
+// Runner runs a model's forward pass on a team of threads, with memory that it reuses from batch to batch. Its methods
+// may be called from many goroutines; batches follow one another.
+type Runner struct {
+	model *Model
+	impl  *kernels.Implementation
+	team  *kernels.Team
+
+	mu     sync.Mutex
+	batch  []Row
+	slots  []int32 // the cache row of each batch row
+	before map[*Sequence]int
+	passes []pass
+	scratch
+
+	failure atomic.Pointer[error]
+}
+
+// NewRunner makes a runner with its own team of threads (see kernels.NewTeam). Close it after use.
+func NewRunner(m *Model, impl *kernels.Implementation, threads int) *Runner {
+	r := &Runner{model: m, impl: impl, team: kernels.NewTeam(threads), before: map[*Sequence]int{}}
+	r.passes = make([]pass, r.team.Threads())
+	return r
+}
+
+// Threads is the number of threads.
+func (r *Runner) Threads() int { return r.team.Threads() }
+
+// Close ends the threads.
+func (r *Runner) Close() { r.team.Close() }
+
+// Forward runs a batch of rows, from any number of sequences, through the model and stores their keys and values. The
+// rows of a sequence must be in order of position, and come after what it holds. logits receives, for each row that
+// asks for them, the vocabulary's logits, in the order of the batch; they are lent until the function returns.
+//
+// Each row attends to what its sequence held before and to the rows of the batch at positions up to its own, so that a
+// text gives the same result however it is cut into batches, and beside whatever other sequences.
+//
+// If stop becomes true, or on any error, the sequences are left as they were.
+func (r *Runner) Forward(rows []Row, stop *atomic.Bool, logits func(row int, values []float32)) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := r.admit(rows); err != nil {
+		r.rollBack()
+		return err
+	}
+	r.resize(r.model, rows)
+	r.failure.Store(nil)
+	done, err := r.team.Run(r, stop)
+	if err == nil && !done {
+		err = ErrStopped
+	}
+	if failure := r.failure.Load(); err == nil && failure != nil {
+		err = *failure
+	}
+	if err != nil {
+		r.rollBack()
+		return err
+	}
+	if logits != nil {
+		for i, row := range r.wanted {
+			logits(int(row), r.logits[i*r.model.Vocabulary:(i+1)*r.model.Vocabulary])
+		}
+	}
+	r.forget()
+	return nil
+}
+
+// admit checks the rows and makes room for them in their caches.
+func (r *Runner) admit(rows []Row) error {
+	r.batch, r.slots = rows, r.slots[:0]
+	for i := range rows {
+		row := &rows[i]
+		s := row.Sequence
+		if s == nil || s.model != r.model {
+			return fmt.Errorf("model: row %d has no sequence of this model", i)
+		}
+		if row.Token < 0 || int(row.Token) >= r.model.Vocabulary {
+			return fmt.Errorf("model: token %d is not in the vocabulary of %d", row.Token, r.model.Vocabulary)
+		}
+		if err := s.fits(row.Position); err != nil {
+			return err
+		}
+		if _, seen := r.before[s]; !seen {
+			r.before[s] = s.Cache.Len()
+		}
+		position := [1]int32{row.Position}
+		slot, err := s.Cache.Append(position[:])
+		if err != nil {
+			return err
+		}
+		r.slots = append(r.slots, int32(slot))
+	}
+	return nil
+}
+
+// rollBack takes the batch's rows out of their caches again.
+func (r *Runner) rollBack() {
+	for s, n := range r.before {
+		if err := s.Cache.Truncate(n); err != nil {
+			panic(err) // rows that were appended a moment ago
+		}
+	}
+	r.forget()
+}
+
+// forget drops the batch, which belongs to the caller.
+func (r *Runner) forget() {
+	r.batch = nil
+	clear(r.before)
+}
+
+// Work runs one thread's share of the batch.
+func (r *Runner) Work(w *kernels.Worker) {
+	p := &r.passes[w.ID]
+	p.begin(r, w)
+	p.embed()
+	for i := range r.model.layers {
+		r.model.arch.forward(p, &r.model.layers[i])
+		if w.Stopped() {
+			return
+		}
+	}
+	p.project()
+}
+
+// fail records the first error that a thread meets. The others notice at the end of the layer's steps.
+func (r *Runner) fail(err error) { r.failure.CompareAndSwap(nil, &err) }

@@ -1,0 +1,65 @@
+package model
+
+import "github.com/mneme-lm/mneme/kernels"
+
+// scratch is the memory of a batch of n rows, shared by all threads. E: embedding, F: feed-forward width, U: experts used.
+type scratch struct {
+	wanted []int32 // rows whose logits are asked for
+
+	hidden   []float32            // [n, E] residual stream
+	normed   *kernels.Activations // [n, E]
+	q        []float32            // [n, heads · keyDim]
+	k        []float32            // [n, kvHeads · keyDim]
+	v        []float32            // [n, kvHeads · valueDim]
+	attended *kernels.Activations // [n, heads · valueDim]
+	change   []float32            // [n, E] what a sublayer adds
+	gate, up []float32            // [n·max(1, U), F]
+	inner    *kernels.Activations // [n·max(1, U), F]
+	cos, sin []float32            // [n, rope dimensions/2]
+	last     *kernels.Activations // [wanted, E]
+	logits   []float32            // [wanted, vocabulary]
+
+	routing routing
+}
+
+// resize makes room for a batch.
+func (s *scratch) resize(m *Model, rows []Row) {
+	n := len(rows)
+	s.wanted = s.wanted[:0]
+	for i := range rows {
+		if rows[i].Logits {
+			s.wanted = append(s.wanted, int32(i))
+		}
+	}
+	if s.normed == nil {
+		for _, x := range []**kernels.Activations{&s.normed, &s.attended, &s.inner, &s.last} {
+			*x = kernels.NewActivations(0, 0, m.forms)
+		}
+	}
+	paths := n * max(1, m.ExpertsUsed)
+	grow(&s.hidden, n*m.Embedding)
+	s.normed.Resize(n, m.Embedding)
+	grow(&s.q, n*m.Heads*m.KeyDim)
+	grow(&s.k, n*m.KVHeads*m.KeyDim)
+	grow(&s.v, n*m.KVHeads*m.ValueDim)
+	s.attended.Resize(n, m.Heads*m.ValueDim)
+	grow(&s.change, n*m.Embedding)
+	grow(&s.gate, paths*m.FeedForward)
+	grow(&s.up, paths*m.FeedForward)
+	s.inner.Resize(paths, m.FeedForward)
+	grow(&s.cos, n*m.Rope.Dimensions/2)
+	grow(&s.sin, n*m.Rope.Dimensions/2)
+	s.last.Resize(len(s.wanted), m.Embedding)
+	grow(&s.logits, len(s.wanted)*m.Vocabulary)
+	if m.Experts > 0 {
+		s.routing.resize(m, n)
+	}
+}
+
+// grow makes *p n values long, keeping the memory it has if that is enough.
+func grow[T any](p *[]T, n int) {
+	if cap(*p) < n {
+		*p = make([]T, n)
+	}
+	*p = (*p)[:n]
+}
