@@ -70,6 +70,19 @@ func (x *Activations) Resize(rows, cols int) {
 	}
 }
 
+// ActivationBytes is the memory that rows × cols values take in float32 and the given forms.
+func ActivationBytes(rows, cols int, forms Form) int64 {
+	n := int64(rows) * int64(cols)
+	bytes := 4 * n
+	if forms&FormQ8 != 0 {
+		bytes += n + n/Q8Block*4 + n/groupLen*2
+	}
+	if forms&FormBF16 != 0 {
+		bytes += 2 * n
+	}
+	return bytes
+}
+
 // Row returns the float form of row r.
 func (x *Activations) Row(r int) []float32 { return x.Float[r*x.Cols : (r+1)*x.Cols] }
 

@@ -47,6 +47,9 @@ func NewRunner(m *Model, impl *kernels.Implementation, threads int) *Runner {
 // Threads is the number of threads.
 func (r *Runner) Threads() int { return r.team.Threads() }
 
+// Kernels is the name of the kernels' implementation.
+func (r *Runner) Kernels() string { return r.impl.Name }
+
 // Close ends the threads.
 func (r *Runner) Close() { r.team.Close() }
 

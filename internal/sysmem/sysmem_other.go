@@ -1,0 +1,5 @@
+//go:build !linux && !windows && !darwin
+
+package sysmem
+
+func available() (int64, bool) { return 0, false }

@@ -1,0 +1,129 @@
+// Package mneme runs transformer language models from GGUF files, in pure Go, and is what an embedding program
+// imports:
+//
+//	model, err := mneme.Open("model.gguf")
+//	...
+//	defer model.Close()
+//	session, err := model.NewSession()
+//	...
+//	for token, err := range session.Generate(ctx, "Once upon a time", mneme.WithMaxTokens(100)) {
+//		...
+//		fmt.Print(token.Text)
+//	}
+//
+// A Model holds the weights, which do not change; a Session holds everything that does. One Model serves any number of
+// Sessions in any number of goroutines.
+package mneme
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/model"
+	"github.com/mneme-lm/mneme/tokenizer"
+	"github.com/mneme-lm/mneme/weights"
+)
+
+// ErrNoTokenizer is wrapped where text is to be read or written with a model whose file has no vocabulary.
+var ErrNoTokenizer = errors.New("the model has no tokenizer")
+
+// Model is an open model. It is safe for concurrent use.
+type Model struct {
+	file      *weights.File
+	net       *model.Model
+	runner    *model.Runner
+	tokenizer *tokenizer.Tokenizer
+}
+
+// ModelOption configures Open.
+type ModelOption func(*modelOptions)
+
+type modelOptions struct {
+	threads int
+	kernels string
+}
+
+// WithThreads sets the number of threads that compute. 0, and any number beyond the processors that the program may
+// use, means one per processor. The result does not depend on it.
+func WithThreads(n int) ModelOption { return func(o *modelOptions) { o.threads = n } }
+
+// WithKernels chooses an implementation of the kernels by name: "generic" is plain Go. Empty means what the
+// environment variable MNEME_CPU names, else the fastest that this machine can run.
+func WithKernels(name string) ModelOption { return func(o *modelOptions) { o.kernels = name } }
+
+// Open opens a GGUF file, or the first part of a split one. The file is mapped, not read: it must stay as it is until
+// Close. Close the model after use.
+func Open(path string, opts ...ModelOption) (*Model, error) {
+	file, err := weights.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newModel(file, opts)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), file.Close())
+	}
+	return m, nil
+}
+
+func newModel(file *weights.File, opts []ModelOption) (*Model, error) {
+	var o modelOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if o.threads < 0 {
+		return nil, fmt.Errorf("mneme: %d threads", o.threads)
+	}
+	impl, err := kernels.Choose(o.kernels)
+	if err != nil {
+		return nil, err
+	}
+	net, err := model.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{file: file, net: net}
+	if m.tokenizer, err = loadTokenizer(file, net); err != nil {
+		return nil, err
+	}
+	m.runner = model.NewRunner(net, impl, o.threads)
+	return m, nil
+}
+
+// loadTokenizer returns nil for a file without a vocabulary.
+func loadTokenizer(file *weights.File, net *model.Model) (*tokenizer.Tokenizer, error) {
+	kind, ok := file.Metadata().String("tokenizer.ggml.model")
+	if !ok || kind == "none" || kind == "no_vocab" {
+		return nil, nil
+	}
+	t, err := tokenizer.New(file.Metadata())
+	if err != nil {
+		return nil, err
+	}
+	if t.Size() > net.Vocabulary {
+		return nil, fmt.Errorf("mneme: the tokenizer has %d tokens, the embedding matrix %d rows", t.Size(), net.Vocabulary)
+	}
+	return t, nil
+}
+
+// Close releases the model's threads and file. It waits for a batch under way; sessions of the model fail from then
+// on.
+func (m *Model) Close() error {
+	m.runner.Close()
+	return m.file.Close()
+}
+
+// Config returns the shape of the model.
+func (m *Model) Config() model.Config { return m.net.Config }
+
+// Metadata returns the file's metadata, which must not be changed.
+func (m *Model) Metadata() *weights.Metadata { return m.file.Metadata() }
+
+// Tokenizer returns the model's tokenizer, nil if its file has no vocabulary.
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tokenizer }
+
+// Threads is the number of threads that compute.
+func (m *Model) Threads() int { return m.runner.Threads() }
+
+// Kernels is the name of the kernels' implementation in use.
+func (m *Model) Kernels() string { return m.runner.Kernels() }

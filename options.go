@@ -1,0 +1,91 @@
+package mneme
+
+import (
+	"fmt"
+
+	"github.com/mneme-lm/mneme/sample"
+	"github.com/mneme-lm/mneme/weights/quant"
+)
+
+// DefaultPrefillBlock is the number of prompt tokens that go through the model at once unless WithPrefillBlock says
+// otherwise.
+const DefaultPrefillBlock = 512
+
+// SessionOption configures NewSession.
+type SessionOption func(*sessionOptions)
+
+type sessionOptions struct {
+	rows    quant.Type
+	context int
+	block   int
+}
+
+// WithKVType sets the type of the rows in the KV cache: quant.F16 (the default), quant.F32 or quant.Q8_0.
+func WithKVType(t quant.Type) SessionOption { return func(o *sessionOptions) { o.rows = t } }
+
+// WithContext announces how many tokens the session is to hold; NewSession refuses what does not fit into memory. 0,
+// the default, announces nothing: the cache grows with the text. Models with two sets of RoPE factors (Phi-3's
+// long-context ones) need it to go beyond their original context.
+func WithContext(tokens int) SessionOption { return func(o *sessionOptions) { o.context = tokens } }
+
+// WithPrefillBlock sets how many prompt tokens go through the model at once: more are faster up to a point, and take
+// more memory.
+func WithPrefillBlock(tokens int) SessionOption { return func(o *sessionOptions) { o.block = tokens } }
+
+func (o *sessionOptions) check() error {
+	if o.context < 0 {
+		return fmt.Errorf("mneme: a context of %d tokens", o.context)
+	}
+	if o.block < 1 {
+		return fmt.Errorf("mneme: a prefill block of %d tokens", o.block)
+	}
+	return nil
+}
+
+// Option configures Generate.
+type Option func(*generateOptions)
+
+type generateOptions struct {
+	sampling    sample.Options
+	maxTokens   int
+	stopStrings []string
+	stopTokens  []int32
+	ignoreEnd   bool
+	plainPrompt bool
+	logProbs    bool
+}
+
+// WithMaxTokens ends the generation after n tokens. Without it, it goes on to the end of the text as the model sees it,
+// or to the length that the model was trained for.
+func WithMaxTokens(n int) Option { return func(o *generateOptions) { o.maxTokens = n } }
+
+// WithSampling sets how tokens are chosen. The default is sample.Default() with seed 0.
+func WithSampling(s sample.Options) Option { return func(o *generateOptions) { o.sampling = s } }
+
+// WithTemperature divides the logits by t before the choice; 0 always takes the best token.
+func WithTemperature(t float64) Option {
+	return func(o *generateOptions) { o.sampling.Temperature = t }
+}
+
+// WithSeed sets the seed of the choice: same seed, same text.
+func WithSeed(seed uint64) Option { return func(o *generateOptions) { o.sampling.Seed = seed } }
+
+// WithStop ends the generation before any of these strings. They are not part of the text.
+func WithStop(strings ...string) Option {
+	return func(o *generateOptions) { o.stopStrings = append(o.stopStrings, strings...) }
+}
+
+// WithStopTokens ends the generation at any of these tokens, beside those by which the model ends a text.
+func WithStopTokens(ids ...int32) Option {
+	return func(o *generateOptions) { o.stopTokens = append(o.stopTokens, ids...) }
+}
+
+// WithIgnoreEnd goes on past the tokens by which the model ends a text.
+func WithIgnoreEnd() Option { return func(o *generateOptions) { o.ignoreEnd = true } }
+
+// WithPlainPrompt takes the prompt literally: what looks like a control token in it is text. Use it for text that comes
+// from elsewhere.
+func WithPlainPrompt() Option { return func(o *generateOptions) { o.plainPrompt = true } }
+
+// WithLogProbs has every token come with its log probability.
+func WithLogProbs() Option { return func(o *generateOptions) { o.logProbs = true } }

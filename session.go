@@ -1,0 +1,258 @@
+package mneme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mneme-lm/mneme/model"
+	"github.com/mneme-lm/mneme/weights/quant"
+)
+
+// ErrBusy is returned when a session is asked for something while it is at work for another goroutine.
+var ErrBusy = errors.New("mneme: the session is in use")
+
+// Session is one text in the making: what the model has read and written of it. A session does one thing at a time;
+// Stats may be called at any moment.
+type Session struct {
+	model    *Model
+	options  sessionOptions
+	sequence *model.Sequence
+
+	busy    atomic.Bool
+	tokens  []int32 // read by the model, in order
+	pending []int32 // written by the model and not yet read by it: at most one
+	batch   []model.Row
+	logits  []float32
+
+	mu    sync.Mutex
+	stats Stats
+}
+
+// Stats says what a session has done and what it holds.
+type Stats struct {
+	PromptTokens    int           // read
+	GeneratedTokens int           // written
+	PrefillTime     time.Duration // spent reading
+	DecodeTime      time.Duration // spent writing
+	Stopped         StopReason    // why the last generation ended
+	// BeyondTrained is how many tokens the text is longer than what the model was trained for.
+	BeyondTrained int
+	Memory        Memory
+}
+
+// Memory says what a session remembers, and at what price.
+type Memory struct {
+	KVBytes     int64 `json:"kv_bytes"`
+	KVBytesPeak int64 `json:"kv_bytes_peak"`
+	RowsKept    int   `json:"rows_kept"` // per KV head
+	RowsSeen    int   `json:"rows_seen"`
+	StateBytes  int64 `json:"state_bytes"`
+}
+
+func newSessionOptions(opts []SessionOption) (sessionOptions, error) {
+	o := sessionOptions{rows: quant.F16, block: DefaultPrefillBlock}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o, o.check()
+}
+
+// NewSession begins an empty text. A session needs no closing.
+func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
+	o, err := newSessionOptions(opts)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := m.Plan(o.context, opts...)
+	if err != nil {
+		return nil, err
+	}
+	if err := refuse(plan.KVBytes, fmt.Sprintf("a context of %d tokens", o.context)); err != nil {
+		return nil, err
+	}
+	sequence, err := m.net.NewSequence(o.rows, o.context)
+	if err != nil {
+		return nil, err
+	}
+	return &Session{model: m, options: o, sequence: sequence}, nil
+}
+
+// Stats returns what the session has done so far.
+func (s *Session) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats
+}
+
+func (s *Session) update(change func(*Stats)) {
+	cache := s.sequence.Cache
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.stats)
+	s.stats.BeyondTrained = max(0, len(s.tokens)-s.model.net.ContextLength)
+	s.stats.Memory = Memory{
+		KVBytes:     cache.Bytes(),
+		KVBytesPeak: cache.PeakBytes(),
+		RowsKept:    cache.Len(),
+		RowsSeen:    len(s.tokens),
+	}
+}
+
+// claim marks the session as in use.
+func (s *Session) claim() error {
+	if !s.busy.CompareAndSwap(false, true) {
+		return ErrBusy
+	}
+	return nil
+}
+
+// Len is the number of tokens in the text: read, and written but not yet read again.
+func (s *Session) Len() int { return len(s.tokens) + len(s.pending) }
+
+// Tokens returns the text so far, as token ids.
+func (s *Session) Tokens() []int32 {
+	return append(append(make([]int32, 0, s.Len()), s.tokens...), s.pending...)
+}
+
+// Truncate takes the text back to its first n tokens.
+func (s *Session) Truncate(n int) error {
+	if err := s.claim(); err != nil {
+		return err
+	}
+	defer s.busy.Store(false)
+	if n < 0 || n > s.Len() {
+		return fmt.Errorf("mneme: cannot truncate a text of %d tokens to %d", s.Len(), n)
+	}
+	if n >= len(s.tokens) {
+		s.pending = s.pending[:n-len(s.tokens)]
+		return nil
+	}
+	if err := s.sequence.Cache.Truncate(n); err != nil {
+		return err
+	}
+	s.tokens, s.pending = s.tokens[:n], nil
+	s.update(func(*Stats) {})
+	return nil
+}
+
+// Evaluate has the model read tokens, after what it wrote itself, and calls each with the logits after every one of
+// them; the slice is lent for the call. An error from each ends the reading. When ctx ends, so does the reading, within
+// a layer's time, and the session holds a whole number of tokens.
+func (s *Session) Evaluate(ctx context.Context, tokens []int32, each func(i int, logits []float32) error) error {
+	if err := s.claim(); err != nil {
+		return err
+	}
+	defer s.busy.Store(false)
+	behind := len(s.pending)
+	block := s.options.block
+	if each != nil {
+		block = max(1, min(block, evaluateLogits/s.model.net.Vocabulary))
+	}
+	return s.readOn(ctx, slices.Concat(s.pending, tokens), block, each != nil, func(i int, logits []float32) error {
+		if i < behind || each == nil {
+			return nil
+		}
+		return each(i-behind, logits)
+	})
+}
+
+// evaluateLogits bounds the logits that Evaluate holds at a time: 64 MiB.
+const evaluateLogits = 16 << 20
+
+// readOn reads tokens that begin with those the model wrote last and has not read.
+func (s *Session) readOn(ctx context.Context, tokens []int32, block int, every bool, each func(i int, logits []float32) error) error {
+	before, pending := len(s.tokens), s.pending
+	s.pending = nil
+	err := s.read(ctx, tokens, block, every, each)
+	if len(s.tokens) == before {
+		s.pending = pending
+	}
+	return err
+}
+
+// read runs tokens through the model, block by block. With every set, it hands out the logits after each token, else
+// those after the last.
+func (s *Session) read(ctx context.Context, tokens []int32, block int, every bool, each func(i int, logits []float32) error) error {
+	var stop atomic.Bool
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, func() { stop.Store(true) })()
+	}
+	if err := s.reserve(len(tokens)); err != nil {
+		return err
+	}
+	start := time.Now()
+	read := 0
+	defer func() {
+		s.update(func(st *Stats) {
+			st.PromptTokens += read
+			st.PrefillTime += time.Since(start)
+		})
+	}()
+	for read < len(tokens) {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		n := min(block, len(tokens)-read)
+		last := read+n == len(tokens)
+		first := read
+		var failure error
+		err := s.forward(tokens[read:read+n], &stop, func(i int) bool { return every || last && i == n-1 }, func(i int, logits []float32) {
+			if failure == nil {
+				failure = each(first+i, logits)
+			}
+		})
+		if err != nil {
+			return stopped(ctx, err)
+		}
+		read += n
+		if failure != nil {
+			return failure
+		}
+	}
+	return nil
+}
+
+// stopped turns the runner's word that it was stopped into the reason.
+func stopped(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); errors.Is(err, model.ErrStopped) && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// forward runs one batch.
+func (s *Session) forward(tokens []int32, stop *atomic.Bool, wanted func(i int) bool, each func(i int, logits []float32)) error {
+	s.batch = s.batch[:0]
+	for i, id := range tokens {
+		s.batch = append(s.batch, model.Row{
+			Token: id, Position: int32(len(s.tokens) + i), Sequence: s.sequence, Logits: wanted(i),
+		})
+	}
+	if err := s.model.runner.Forward(s.batch, stop, each); err != nil {
+		return err
+	}
+	s.tokens = append(s.tokens, tokens...)
+	return nil
+}
+
+// reserve refuses n more tokens if their keys and values would not fit into memory, or their positions into a number.
+func (s *Session) reserve(n int) error {
+	const most = 1<<31 - 1
+	if n > most-len(s.tokens) {
+		return fmt.Errorf("mneme: a text of %d tokens is longer than the %d that positions can count", len(s.tokens)+n, most)
+	}
+	bytes, err := s.sequence.Cache.Config().Bytes(len(s.tokens) + n)
+	if err != nil {
+		return err
+	}
+	more := bytes - s.sequence.Cache.Bytes()
+	if more <= 0 {
+		return nil
+	}
+	return refuse(more, fmt.Sprintf("a KV cache for %d more tokens after %d", n, len(s.tokens)))
+}
