@@ -53,7 +53,10 @@ func (c Config) Bytes(rows int) (int64, error) {
 		return 0, fmt.Errorf("kvcache: %d rows", rows)
 	}
 	page := int64(c.Layers) * int64(c.Heads) * int64(key+value) * PageRows
-	pages := (int64(rows) + PageRows - 1) / PageRows
+	pages := int64(rows) / PageRows
+	if rows%PageRows > 0 {
+		pages++
+	}
 	if pages > math.MaxInt64/page {
 		return 0, fmt.Errorf("kvcache: %d rows take more bytes than can be counted", rows)
 	}

@@ -1,0 +1,63 @@
+package model
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/weights"
+	"github.com/mneme-lm/mneme/weights/quant"
+	"github.com/mneme-lm/mneme/weights/synth"
+)
+
+// tinyShapes has one random model for each architecture, and one with experts.
+var tinyShapes = []string{"llama-tiny", "moe-tiny", "qwen2-tiny", "qwen3-tiny", "gemma2-tiny", "phi3-tiny"}
+
+// synthFile makes a random model in memory.
+func synthFile(t *testing.T, name string, typ quant.Type) *weights.File {
+	t.Helper()
+	shape, err := synth.Lookup(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var buf bytes.Buffer
+	if err := synth.WriteTo(context.Background(), &buf, shape, typ, 1); err != nil {
+		t.Fatal(err)
+	}
+	f, err := weights.Parse(buf.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func synthModel(t *testing.T, name string, typ quant.Type) *Model {
+	t.Helper()
+	m, err := Load(synthFile(t, name, typ))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func newRunner(t *testing.T, m *Model, threads int) *Runner {
+	t.Helper()
+	impl, err := kernels.Choose("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewRunner(m, impl, threads)
+	t.Cleanup(r.Close)
+	return r
+}
+
+// text makes n tokens.
+func text(n, seed int) []int32 {
+	ids := make([]int32, n)
+	for i := range ids {
+		seed = (seed*1103515245 + 12345) & (1<<31 - 1)
+		ids[i] = int32(3 + seed>>8%500)
+	}
+	return ids
+}

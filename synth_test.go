@@ -1,0 +1,38 @@
+package mneme
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"github.com/mneme-lm/mneme/weights/quant"
+	"github.com/mneme-lm/mneme/weights/synth"
+)
+
+// synthModel writes a random model to a file and opens it.
+func synthModel(t testing.TB, shape string, opts ...ModelOption) *Model {
+	t.Helper()
+	m, err := Open(synthFile(t, shape), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+func synthFile(t testing.TB, name string) string {
+	t.Helper()
+	shape, err := synth.Lookup(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), name+".gguf")
+	if err := synth.Write(context.Background(), path, shape, quant.Q8_0, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
