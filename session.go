@@ -186,13 +186,15 @@ func (s *Session) read(ctx context.Context, tokens []int32, block int, every boo
 		return err
 	}
 	start := time.Now()
-	read := 0
-	defer func() {
+	read, counted := 0, 0
+	count := func() { // also between blocks, so that Stats tells how far it is
 		s.update(func(st *Stats) {
-			st.PromptTokens += read
+			st.PromptTokens += read - counted
 			st.PrefillTime += time.Since(start)
 		})
-	}()
+		start, counted = time.Now(), read
+	}
+	defer count()
 	for read < len(tokens) {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -213,6 +215,7 @@ func (s *Session) read(ctx context.Context, tokens []int32, block int, every boo
 		if failure != nil {
 			return failure
 		}
+		count()
 	}
 	return nil
 }

@@ -4,5 +4,5 @@
 // An operation works on whole rows and tiles, so that an implementation in assembly pays for its call once. Weights
 // are multiplied as they are stored; activations are brought into the form that a weight type wants once per matrix
 // (see [Activations]). No operation allocates, and each result element is summed by one thread in an order that
-// depends on its operands alone: the number of threads changes no bit.
+// depends on its operands alone: neither the number of threads nor what else is in a batch changes a bit.
 package kernels
