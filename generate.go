@@ -139,7 +139,10 @@ func (s *Session) newGeneration(opts []Option, prompt func(*generateOptions) ([]
 // newChain makes the sampler and tells it what has been said so far.
 func (g *generation) newChain() (*sample.Chain, error) {
 	o := g.options.sampling
-	if g.model.tokenizer != nil {
+	if o.ContextSize == 0 {
+		o.ContextSize = g.model.net.ContextLength
+	}
+	if o.Vocabulary == nil && g.model.tokenizer != nil {
 		o.Vocabulary = vocabulary{g.model.tokenizer}
 	}
 	chain, err := sample.New(o)

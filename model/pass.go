@@ -167,6 +167,9 @@ func (p *pass) activate(n int, f gated) {
 // project sets the logits of the rows that ask for them.
 func (p *pass) project() {
 	m := p.model
+	if len(p.wanted) == 0 {
+		return
+	}
 	p.w.For(len(p.wanted), rowGrain, func(from, to int) {
 		for i := from; i < to; i++ {
 			p.impl.RMSNorm(p.last.Row(i), row(p.hidden, int(p.wanted[i]), m.Embedding), m.norm, m.NormEpsilon)

@@ -1,0 +1,122 @@
+package tokenizer
+
+import "unicode"
+
+// The pre-tokenizers of DeepSeek's first models name their characters by ranges instead of by category. Whitespace
+// within the ranges does not count.
+
+// deepseekLetters are the alphabets with upper and lower case, as far as the rule of deepseek-llm lists them.
+var deepseekLetters = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{Lo: 0x0041, Hi: 0x005a, Stride: 1},
+		{Lo: 0x0061, Hi: 0x007a, Stride: 1},
+		{Lo: 0x00b5, Hi: 0x00b5, Stride: 1},
+		{Lo: 0x00c0, Hi: 0x00d6, Stride: 1},
+		{Lo: 0x00d8, Hi: 0x00f6, Stride: 1},
+		{Lo: 0x00f8, Hi: 0x01ba, Stride: 1},
+		{Lo: 0x01bc, Hi: 0x01bf, Stride: 1},
+		{Lo: 0x01c4, Hi: 0x0293, Stride: 1},
+		{Lo: 0x0295, Hi: 0x02af, Stride: 1},
+		{Lo: 0x0370, Hi: 0x0373, Stride: 1},
+		{Lo: 0x0376, Hi: 0x0376, Stride: 1},
+		{Lo: 0x0377, Hi: 0x0377, Stride: 1},
+		{Lo: 0x037b, Hi: 0x037d, Stride: 1},
+		{Lo: 0x037f, Hi: 0x037f, Stride: 1},
+		{Lo: 0x0386, Hi: 0x0386, Stride: 1},
+		{Lo: 0x0388, Hi: 0x038a, Stride: 1},
+		{Lo: 0x038c, Hi: 0x038c, Stride: 1},
+		{Lo: 0x038e, Hi: 0x03a1, Stride: 1},
+		{Lo: 0x03a3, Hi: 0x03f5, Stride: 1},
+		{Lo: 0x03f7, Hi: 0x0481, Stride: 1},
+		{Lo: 0x048a, Hi: 0x052f, Stride: 1},
+		{Lo: 0x0531, Hi: 0x0556, Stride: 1},
+		{Lo: 0x10a0, Hi: 0x10c5, Stride: 1},
+		{Lo: 0x13a0, Hi: 0x13f5, Stride: 1},
+		{Lo: 0x13f8, Hi: 0x13fd, Stride: 1},
+		{Lo: 0x1c90, Hi: 0x1cba, Stride: 1},
+		{Lo: 0x1cbd, Hi: 0x1cbf, Stride: 1},
+		{Lo: 0x1d00, Hi: 0x1d2b, Stride: 1},
+		{Lo: 0x1d6b, Hi: 0x1d77, Stride: 1},
+		{Lo: 0x1d79, Hi: 0x1d9a, Stride: 1},
+		{Lo: 0x1e00, Hi: 0x1f15, Stride: 1},
+		{Lo: 0x1f18, Hi: 0x1f1d, Stride: 1},
+		{Lo: 0x1f20, Hi: 0x1f45, Stride: 1},
+		{Lo: 0x1f48, Hi: 0x1f4d, Stride: 1},
+		{Lo: 0x1f50, Hi: 0x1f57, Stride: 1},
+		{Lo: 0x1f59, Hi: 0x1f59, Stride: 1},
+		{Lo: 0x1f5b, Hi: 0x1f5b, Stride: 1},
+		{Lo: 0x1f5d, Hi: 0x1f5d, Stride: 1},
+		{Lo: 0x1f5f, Hi: 0x1f7d, Stride: 1},
+		{Lo: 0x1f80, Hi: 0x1fb4, Stride: 1},
+		{Lo: 0x1fb6, Hi: 0x1fbc, Stride: 1},
+		{Lo: 0x1fbe, Hi: 0x1fbe, Stride: 1},
+		{Lo: 0x1fc2, Hi: 0x1fc4, Stride: 1},
+		{Lo: 0x1fc6, Hi: 0x1fcc, Stride: 1},
+		{Lo: 0x1fd0, Hi: 0x1fd3, Stride: 1},
+		{Lo: 0x1fd6, Hi: 0x1fdb, Stride: 1},
+		{Lo: 0x1fe0, Hi: 0x1fec, Stride: 1},
+		{Lo: 0x1ff2, Hi: 0x1ff4, Stride: 1},
+		{Lo: 0x1ff6, Hi: 0x1ffc, Stride: 1},
+		{Lo: 0x2102, Hi: 0x2102, Stride: 1},
+		{Lo: 0x2107, Hi: 0x2107, Stride: 1},
+		{Lo: 0x210a, Hi: 0x2113, Stride: 1},
+		{Lo: 0x2115, Hi: 0x2115, Stride: 1},
+		{Lo: 0x2119, Hi: 0x211d, Stride: 1},
+		{Lo: 0x2124, Hi: 0x2124, Stride: 1},
+		{Lo: 0x2126, Hi: 0x2126, Stride: 1},
+		{Lo: 0x2128, Hi: 0x2128, Stride: 1},
+		{Lo: 0x212a, Hi: 0x212d, Stride: 1},
+		{Lo: 0x212f, Hi: 0x2134, Stride: 1},
+		{Lo: 0x2139, Hi: 0x2139, Stride: 1},
+		{Lo: 0x213c, Hi: 0x213f, Stride: 1},
+		{Lo: 0x2145, Hi: 0x2149, Stride: 1},
+		{Lo: 0x214e, Hi: 0x214e, Stride: 1},
+		{Lo: 0x2183, Hi: 0x2183, Stride: 1},
+		{Lo: 0x2184, Hi: 0x2184, Stride: 1},
+		{Lo: 0x2c00, Hi: 0x2c7b, Stride: 1},
+		{Lo: 0x2c7e, Hi: 0x2ce4, Stride: 1},
+		{Lo: 0x2ceb, Hi: 0x2cee, Stride: 1},
+		{Lo: 0x2cf2, Hi: 0x2cf2, Stride: 1},
+		{Lo: 0x2cf3, Hi: 0x2cf3, Stride: 1},
+		{Lo: 0xa640, Hi: 0xa66d, Stride: 1},
+		{Lo: 0xa680, Hi: 0xa69b, Stride: 1},
+		{Lo: 0xa722, Hi: 0xa76f, Stride: 1},
+		{Lo: 0xa771, Hi: 0xa787, Stride: 1},
+		{Lo: 0xa78b, Hi: 0xa78e, Stride: 1},
+		{Lo: 0xab70, Hi: 0xabbf, Stride: 1},
+		{Lo: 0xfb00, Hi: 0xfb06, Stride: 1},
+		{Lo: 0xfb13, Hi: 0xfb17, Stride: 1},
+		{Lo: 0xff21, Hi: 0xff3a, Stride: 1},
+		{Lo: 0xff41, Hi: 0xff5a, Stride: 1},
+	},
+	R32: []unicode.Range32{
+		{Lo: 0x10400, Hi: 0x1044f, Stride: 1},
+		{Lo: 0x104b0, Hi: 0x104d3, Stride: 1},
+		{Lo: 0x104d8, Hi: 0x104fb, Stride: 1},
+		{Lo: 0x10c80, Hi: 0x10cb2, Stride: 1},
+		{Lo: 0x10cc0, Hi: 0x10cf2, Stride: 1},
+		{Lo: 0x118a0, Hi: 0x118df, Stride: 1},
+		{Lo: 0x1e900, Hi: 0x1e943, Stride: 1},
+	},
+}
+
+// deepseekMarks are the punctuation and symbols of deepseek-llm: ASCII, its full-width forms, quotation marks, and the
+// ideographic comma and full stop. The rule has the range from colon to tilde, and so the letters between.
+var deepseekMarks = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{Lo: '!', Hi: '/', Stride: 1},
+		{Lo: ':', Hi: '~', Stride: 1},
+		{Lo: 0x2018, Hi: 0x201f, Stride: 1},
+		{Lo: 0x3000, Hi: 0x3002, Stride: 1},
+		{Lo: 0xff01, Hi: 0xff0f, Stride: 1},
+		{Lo: 0xff1a, Hi: 0xff5e, Stride: 1},
+	},
+}
+
+// deepseekIdeographs are Han, Hangul and all that lies between Samaritan and Han.
+var deepseekIdeographs = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{Lo: 0x0800, Hi: 0x9fa5, Stride: 1},
+		{Lo: 0xac00, Hi: 0xd7ff, Stride: 1},
+	},
+}
