@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"unicode"
+)
+
+// refused checks an execution that must fail with one clean line on stderr and nothing on stdout.
+func refused(t *testing.T, r result, code int, say string, args []string) {
+	t.Helper()
+	name := strings.Join(args, " ")
+	if r.code != code || r.stdout != "" {
+		t.Errorf("infer %q: exit %d, stdout %q, stderr %q; want exit %d", name, r.code, r.stdout, r.stderr, code)
+	}
+	line, ok := strings.CutSuffix(r.stderr, "\n")
+	if !ok || strings.IndexFunc(line, unicode.IsControl) >= 0 || !strings.HasPrefix(line, "infer: ") {
+		t.Errorf("infer %q: stderr %q, want one line", name, r.stderr)
+	}
+	if !strings.Contains(line, say) {
+		t.Errorf("infer %q: stderr %q, want %q in it", name, line, say)
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	m := tinyModel(t)
+	text := writeFile(t, "text", strings.Repeat("the cat ", 50))
+	run := func(args ...string) []string { return append([]string{"run", "-m", m, "-p", "x"}, args...) }
+	for _, c := range []struct {
+		args []string
+		say  string
+	}{
+		{[]string{"sing"}, `unknown command "sing"`},
+		{[]string{"tokenise"}, "Did you mean this? tokenize"},
+		{[]string{"--sing"}, "unknown flag: --sing"},
+		{[]string{"run", "--sing\nsong"}, "unknown flag: --sing song"},
+		{[]string{"help", "sing"}, `"sing"`},
+		{[]string{"run", "-m", m}, "no prompt given"},
+		{[]string{"run", "-p", "x"}, "no model given: -m FILE"},
+		{[]string{"run", "-m", "", "-p", "x"}, "no model given: -m FILE"},
+		{run("more"), `unexpected argument "more"`},
+		{run("-f", "y"), "--prompt and --file"},
+		{run("--tokens", "1"), "--prompt and --tokens"},
+		{run("-n"), "needs an argument"},
+		{run("-n", "many"), `invalid argument "many" for --predict`},
+		{run("-n", "-2"), "-n is -2"},
+		{run("-n", "99999999999999999999"), "out of range"},
+		{run("--stop", ""), "--stop"},
+		{run("--top-k", "-1"), "top_k is -1"},
+		{run("--top-p", "1.5"), "top_p"},
+		{run("--top-p", "NaN"), "top_p"},
+		{run("--min-p", "-0.1"), "min_p"},
+		{run("--typical", "2"), "typ_p"},
+		{run("--temp", "NaN"), "temperature"},
+		{run("--temp", "inf"), "temperature"},
+		{run("--temp", "hot"), "--temp"},
+		{run("--mirostat", "1"), "mirostat"},
+		{run("--repeat-last-n", "-2"), "repeat_last_n"},
+		{run("--xtc-probability", "2"), "xtc_probability"},
+		{run("--samplers", "top_k;magic"), "magic"},
+		{run("--samplers", "top_k;top_k"), "twice"},
+		{run("--seed", "-2"), "--seed"},
+		{run("--seed", "1.5"), "--seed"},
+		{run("--dry-multiplier", "1", "--dry-sequence-breaker", ""), "0 bytes long"},
+		{run("--logit-bias", "5"), "--logit-bias"},
+		{run("--logit-bias", "-5"), "--logit-bias"},
+		{run("--logit-bias", "5+"), "--logit-bias"},
+		{run("--logit-bias", "5+-1"), "--logit-bias"},
+		{run("--logit-bias", "5+nan"), "--logit-bias"},
+		{run("--logit-bias", "99999+1"), "no token 99999"},
+		{run("--ctx", "-1"), "--ctx"},
+		{run("--kv-type", "q4_0"), "f32, f16, q8_0"},
+		{run("--kv", "window"), "not supported yet"},
+		{run("--kv-budget", "100"), "not supported yet"},
+		{run("--attention", "landmark"), "not supported yet"},
+		{run("--memory", "neural"), "not supported yet"},
+		{run("--prefill-block", "0"), "--prefill-block"},
+		{run("--threads", "-1"), "--threads"},
+		{run("--cpu", "abacus"), "abacus"},
+		{run("--json=perhaps"), "perhaps"},
+		{[]string{"run", "-m", m, "--tokens", ""}, "empty"},
+		{[]string{"run", "-m", m, "--tokens", "1,,2"}, "--tokens"},
+		{[]string{"run", "-m", m, "--tokens", "1,two"}, `"two"`},
+		{[]string{"run", "-m", m, "--tokens", "1,-2"}, `"-2"`},
+		{[]string{"run", "-m", m, "--tokens", "1,99999"}, "no token 99999"},
+		{[]string{"run", "-m", m, "--tokens", "99999999999"}, "--tokens"},
+		{[]string{"tokenize", "-m", m}, "no text given"},
+		{[]string{"tokenize", "-p", "x"}, "no model given"},
+		{[]string{"tokenize", "-m", m, "-p", "x", "-f", "y"}, "one text is enough"},
+		{[]string{"logits", "-m", m, "-p", "x", "--top", "0"}, "--top is 0"},
+		{[]string{"logits", "-m", m}, "no prompt given"},
+		{[]string{"perplexity", "-m", m}, "no text given"},
+		{[]string{"perplexity", "-f", text}, "no model given"},
+		{[]string{"perplexity", "-m", m, "-f", text, "--ctx", "2"}, "--ctx is 2"},
+		{[]string{"perplexity", "-m", m, "-f", text, "--ctx", "-2"}, "--ctx is -2"},
+		{[]string{"perplexity", "-m", m, "-f", text, "--chunks", "-2"}, "--chunks"},
+		{[]string{"perplexity", "-m", m, "-f", text, "--tokens", "-2"}, "--tokens"},
+		{[]string{"inspect"}, "missing argument: FILE"},
+		{[]string{"inspect", m, m}, "unexpected argument"},
+		{[]string{"inspect", m, "-m", m}, "one file is enough"},
+		{[]string{"plan"}, "no model given"},
+		{[]string{"quantize", m}, "missing argument: OUT"},
+		{[]string{"quantize", m, "out"}, "missing argument: TYPE"},
+		{[]string{"quantize", m, "out", "Q9"}, "Q8_0"},
+		{[]string{"synth", "llama-tiny"}, "missing argument: OUT"},
+		{[]string{"synth", "llama-900b", "out"}, "llama-7b"},
+		{[]string{"synth", "llama-tiny", "out", "--type", "Q9"}, "Q8_0"},
+		{[]string{"synth", "llama-tiny", "out", "--seed", "-1"}, "--seed"},
+		{[]string{"completion"}, "missing argument: SHELL"},
+		{[]string{"completion", "cmd"}, "powershell"},
+		{[]string{"completion", "bash", "--json"}, "JSON"},
+		{[]string{"version", "now"}, "unexpected argument"},
+	} {
+		refused(t, infer(c.args...), exitUsage, c.say, c.args)
+		if c.args[0] == "run" {
+			args := append(c.args[:len(c.args):len(c.args)], "--json")
+			refused(t, infer(args...), exitUsage, "", args)
+		}
+	}
+}
+
+func TestFailures(t *testing.T) {
+	m := tinyModel(t)
+	whole, err := os.ReadFile(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	truncated := writeFile(t, "truncated.gguf", string(whole[:len(whole)/2]))
+	noise := writeFile(t, "noise.gguf", strings.Repeat("noise", 100))
+	empty := writeFile(t, "empty.gguf", "")
+	none := filepath.Join(dir, "none.gguf")
+	text := writeFile(t, "text", "the cat")
+	for _, c := range []struct {
+		args []string
+		say  string
+	}{
+		{[]string{"run", "-p", "x", "-m", none}, "none.gguf"},
+		{[]string{"run", "-p", "x", "-m", dir}, dir},
+		{[]string{"run", "-p", "x", "-m", truncated}, "truncated"},
+		{[]string{"run", "-p", "x", "-m", noise}, "not a GGUF file"},
+		{[]string{"run", "-p", "x", "-m", empty}, "empty.gguf"},
+		{[]string{"run", "-p", "x", "-m", none + "\n\x1b[31m"}, "none.gguf"},
+		{[]string{"run", "-m", m, "-f", none}, "none.gguf"},
+		{[]string{"run", "-m", m, "-f", dir}, dir},
+		{[]string{"run", "-m", m, "-p", "the cat sat", "--ctx", "2"}, "more than the 2 of --ctx"},
+		{[]string{"run", "-m", m, "-p", "x", "--ctx", "2000000000000"}, "a context of 2000000000000 tokens"},
+		{[]string{"tokenize", "-p", "x", "-m", none}, "none.gguf"},
+		{[]string{"tokenize", "-p", "x", "-m", noise}, "not a GGUF file"},
+		{[]string{"tokenize", "-m", m, "-f", none}, "none.gguf"},
+		{[]string{"logits", "-p", "x", "-m", truncated}, "truncated"},
+		{[]string{"logits", "-m", m, "-p", "the cat sat", "--ctx", "2"}, "--ctx"},
+		{[]string{"perplexity", "-m", m, "-f", none}, "none.gguf"},
+		{[]string{"perplexity", "-m", m, "-f", text}, "a window 96"},
+		{[]string{"perplexity", "-m", m, "-f", empty, "--stream"}, "1 tokens"},
+		{[]string{"perplexity", "-m", mute(t), "-f", text, "--ctx", "3"}, "no tokenizer"},
+		{[]string{"inspect", none}, "none.gguf"},
+		{[]string{"inspect", dir}, dir},
+		{[]string{"inspect", noise}, "not a GGUF file"},
+		{[]string{"plan", "-m", none}, "none.gguf"},
+		{[]string{"plan", "-m", m, "--ctx", "9000000000000000000"}, "9000000000000000000"},
+		{[]string{"quantize", none, filepath.Join(dir, "out"), "Q8_0"}, "none.gguf"},
+		{[]string{"quantize", noise, filepath.Join(dir, "out"), "Q8_0"}, "not a GGUF file"},
+		{[]string{"quantize", m, m, "Q8_0"}, "name another file"},
+		{[]string{"quantize", m, dir, "Q8_0"}, dir},
+		{[]string{"quantize", m, filepath.Join(dir, "no", "out"), "Q8_0"}, dir},
+		{[]string{"synth", "llama-tiny", filepath.Join(dir, "no", "out")}, dir},
+	} {
+		refused(t, infer(c.args...), exitFailure, c.say, c.args)
+		args := append(c.args[:len(c.args):len(c.args)], "--json")
+		refused(t, infer(args...), exitFailure, c.say, args)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 0 {
+		t.Errorf("failures left %v behind (%v)", left, err)
+	}
+}
+
+// What cannot be written is an error; a reader that has gone is none worth a word.
+func TestOutputThatFails(t *testing.T) {
+	m := tinyModel(t)
+	for _, args := range [][]string{
+		{"run", "-m", m, "-p", "x", "-n", "5", "--ignore-eos"},
+		{"run", "-m", m, "-p", "x", "-n", "5", "--json"},
+		{"tokenize", "-m", m, "-p", "x"},
+		{"inspect", m},
+		{"completion", "bash"},
+		{"run", "--help"},
+		{"version"},
+	} {
+		for _, c := range []struct {
+			err  error
+			want string
+		}{
+			{errors.New("no space"), "infer: no space\n"},
+			{&os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}, ""},
+		} {
+			var stderr strings.Builder
+			fails := writerFunc(func([]byte) (int, error) { return 0, c.err })
+			code := runContext(t.Context(), args, strings.NewReader(""), fails, &stderr)
+			if code != exitFailure || stderr.String() != c.want {
+				t.Errorf("%v, %v: exit %d, stderr %q", args, c.err, code, stderr.String())
+			}
+		}
+	}
+}
+
+func TestInputThatFails(t *testing.T) {
+	r, w := io.Pipe()
+	w.CloseWithError(errors.New("unplugged"))
+	args := []string{"run", "-m", tinyModel(t), "-f", "-"}
+	refused(t, inferWithInput(r, args...), exitFailure, "standard input: unplugged", args)
+}
+
+func TestInterruptedWhileItWaits(t *testing.T) {
+	r, w := io.Pipe() // gives nothing
+	defer w.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr strings.Builder
+	code := runContext(ctx, []string{"run", "-m", tinyModel(t), "-f", "-"}, r, &stdout, &stderr)
+	refused(t, result{code, stdout.String(), stderr.String()}, exitFailure, "interrupted", nil)
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mneme-lm/mneme"
+	"github.com/mneme-lm/mneme/weights/quant"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// memoryFlags say what a session keeps of its text, and how.
+type memoryFlags struct {
+	context   int
+	block     int
+	rows      choice
+	cache     choice
+	attention choice
+	learned   choice
+	budget    int
+}
+
+// add gives a command the flags; context is the help of --ctx.
+func (f *memoryFlags) add(cmd *cobra.Command, context string) {
+	f.rows = choice{value: "f16", offered: []string{"f32", "f16", "q8_0"}}
+	f.cache = choice{value: "full", offered: []string{"full"}, planned: true}
+	f.attention = choice{value: "full", offered: []string{"full"}, planned: true}
+	f.learned = choice{value: "auto", offered: []string{"auto", "none"}, planned: true}
+	addGroup(cmd, "Memory", func(set *pflag.FlagSet) {
+		set.IntVarP(&f.context, "ctx", "c", 0, context)
+		set.Var(&f.rows, "kv-type", "`type` of the rows of the KV cache: f32, f16 or q8_0")
+		set.Var(&f.cache, "kv", "`policy` of the KV cache: full keeps every token")
+		set.IntVar(&f.budget, "kv-budget", 0, "`number` of rows to keep per KV head; 0: no bound, the only value as yet")
+		set.Var(&f.attention, "attention", "`kind` of attention: full")
+		set.Var(&f.learned, "memory", "`kind` of learned memory: auto (what the model's metadata says) or none")
+		set.IntVar(&f.block, "prefill-block", mneme.DefaultPrefillBlock, "`number` of prompt tokens that go through the model at once")
+	})
+	for name, c := range map[string]*choice{"kv-type": &f.rows, "kv": &f.cache, "attention": &f.attention, "memory": &f.learned} {
+		cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(c.offered, cobra.ShellCompDirectiveNoFileComp))
+	}
+}
+
+// options turns the flags into those of a session. --ctx is the command's affair.
+func (f *memoryFlags) options() ([]mneme.SessionOption, error) {
+	switch {
+	case f.context < 0:
+		return nil, usagef("--ctx is %d, want 0 (no bound) or more", f.context)
+	case f.block < 1:
+		return nil, usagef("--prefill-block is %d, want 1 or more", f.block)
+	case f.budget != 0:
+		return nil, usagef("--kv-budget %d: not supported yet", f.budget)
+	}
+	rows, err := quant.Parse(f.rows.value)
+	if err != nil {
+		return nil, usagef("--kv-type: %w", err)
+	}
+	return []mneme.SessionOption{mneme.WithKVType(rows), mneme.WithPrefillBlock(f.block)}, nil
+}
+
+// choice is a flag that takes one of several words.
+type choice struct {
+	value   string
+	offered []string
+	planned bool // other words may come to mean something
+}
+
+func (c *choice) String() string { return c.value }
+
+func (c *choice) Type() string { return "string" }
+
+func (c *choice) Set(s string) error {
+	for _, word := range c.offered {
+		if strings.EqualFold(s, word) {
+			c.value = word
+			return nil
+		}
+	}
+	if c.planned {
+		return fmt.Errorf("not supported yet (supported: %s)", strings.Join(c.offered, ", "))
+	}
+	return fmt.Errorf("want one of %s", strings.Join(c.offered, ", "))
+}

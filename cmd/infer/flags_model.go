@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/mneme-lm/mneme"
+	"github.com/mneme-lm/mneme/kernels"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// modelFlags say which model runs, and on what.
+type modelFlags struct {
+	path string
+	cpu  string
+}
+
+// add gives a command that runs a model the flags for it.
+func (f *modelFlags) add(cmd *cobra.Command) {
+	addGroup(cmd, "Model", func(set *pflag.FlagSet) {
+		addModelPath(set, &f.path)
+		set.StringVar(&f.cpu, "cpu", "", "`kernels` to compute with, by name (generic: plain Go); default: $MNEME_CPU, else the fastest")
+	})
+	completeModelPath(cmd)
+}
+
+// addModelPath declares -m.
+func addModelPath(set *pflag.FlagSet, path *string) {
+	set.StringVarP(path, "model", "m", "", "GGUF `file`, or the first of a split one")
+}
+
+// completeModelPath has the shell offer GGUF files for -m.
+func completeModelPath(cmd *cobra.Command) {
+	cmd.MarkFlagFilename("model", "gguf") // fails only if there is no such flag
+}
+
+var errNoModel = usageError{errors.New("no model given: -m FILE")}
+
+// check finds what is wrong before a model is opened.
+func (f *modelFlags) check() error {
+	if f.path == "" {
+		return errNoModel
+	}
+	if f.cpu == "" {
+		return nil
+	}
+	if _, err := kernels.Choose(f.cpu); err != nil {
+		return usagef("--cpu: %w", err)
+	}
+	return nil
+}
+
+// open opens the model.
+func (f *modelFlags) open(a *app) (*mneme.Model, error) {
+	m, err := mneme.Open(f.path, mneme.WithThreads(a.threads), mneme.WithKernels(f.cpu))
+	if err != nil {
+		return nil, err
+	}
+	if t := m.Tokenizer(); t != nil && t.PreAssumed() {
+		a.warnPreTokenizer(f.path)
+	}
+	return m, nil
+}
+
+func (a *app) warnPreTokenizer(path string) {
+	a.warn("%s: the file names no pre-tokenizer, %q is taken: its text may be cut otherwise than the model was trained with", path, "default")
+}
+
+// warnBeyondTrained tells that a text was longer than the model can be expected to understand.
+func (a *app) warnBeyondTrained(m *mneme.Model, beyond int) {
+	if trained := m.Config().ContextLength; beyond > 0 {
+		a.warn("the text was %d tokens longer than the %d that the model was trained for", beyond, trained)
+	}
+}
+
+// needTokenizer fails for a model that cannot read text.
+func needTokenizer(m *mneme.Model, path string) error {
+	if m.Tokenizer() == nil {
+		return fmt.Errorf("%s: %w: give its prompt as --tokens 1,2,3", path, mneme.ErrNoTokenizer)
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"github.com/mneme-lm/mneme/internal/sysmem"
+	"github.com/spf13/cobra"
+)
+
+// planCommand works out what a run would take.
+type planCommand struct {
+	*app
+	model  modelFlags
+	memory memoryFlags
+}
+
+// planResult is what plan --json prints.
+type planResult struct {
+	Context   int    `json:"ctx"`
+	Weights   int64  `json:"weights_bytes"`
+	KV        int64  `json:"kv_bytes"`
+	Scratch   int64  `json:"scratch_bytes"`
+	State     int64  `json:"state_bytes"`
+	Total     int64  `json:"total_bytes"`
+	Available *int64 `json:"available_bytes"` // null where the system does not tell
+}
+
+func newPlan(a *app) *cobra.Command {
+	c := &planCommand{app: a}
+	cmd := &cobra.Command{
+		Use:   "plan -m FILE --ctx N",
+		Short: "Show what memory a text would take",
+		Long: "plan prints the memory that a text of --ctx tokens takes: the weights, mapped from the file, the keys and values\n" +
+			"of all tokens, the forward pass, and learned memories.",
+		Example: `  infer plan -m model.gguf --ctx 32768 --kv-type q8_0`,
+		Args:    exactly(),
+		RunE:    func(*cobra.Command, []string) error { return c.run() },
+	}
+	c.model.add(cmd)
+	c.memory.add(cmd, "`number` of tokens; 0: as many as the model was trained for")
+	return cmd
+}
+
+func (c *planCommand) run() error {
+	if err := c.model.check(); err != nil {
+		return err
+	}
+	options, err := c.memory.options()
+	if err != nil {
+		return err
+	}
+	m, err := c.model.open(c.app)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	r := planResult{Context: c.memory.context}
+	if r.Context == 0 {
+		r.Context = m.Config().ContextLength
+	}
+	plan, err := m.Plan(r.Context, options...)
+	if err != nil {
+		return err
+	}
+	r.Weights, r.KV, r.Scratch, r.State = plan.WeightsBytes, plan.KVBytes, plan.ScratchBytes, plan.StateBytes
+	r.Total = r.Weights + r.KV + r.Scratch + r.State
+	if free, known := sysmem.Available(); known {
+		r.Available = &free
+	}
+	if c.json {
+		return c.printJSON(r)
+	}
+	c.print(r)
+	return nil
+}
+
+func (c *planCommand) print(r planResult) {
+	c.printf("%d tokens\n", r.Context)
+	for _, row := range []struct {
+		name  string
+		bytes int64
+	}{{"weights", r.Weights}, {"KV cache", r.KV}, {"scratch", r.Scratch}, {"state", r.State}, {"total", r.Total}} {
+		c.printf("  %-10s %12s\n", row.name, byteSize(row.bytes))
+	}
+	if r.Available != nil {
+		c.printf("  %-10s %12s now\n", "available", byteSize(*r.Available))
+	}
+}

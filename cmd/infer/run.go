@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mneme-lm/mneme"
+	"github.com/mneme-lm/mneme/model"
+	"github.com/mneme-lm/mneme/sample"
+	"github.com/mneme-lm/mneme/tokenizer"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// runCommand continues a text.
+type runCommand struct {
+	*app
+	model    modelFlags
+	prompt   promptFlags
+	memory   memoryFlags
+	sampling samplingFlags
+
+	predict   int
+	stop      []string
+	ignoreEOS bool
+	hide      bool
+	verbose   bool
+}
+
+// runResult is what run --json prints.
+type runResult struct {
+	PromptTokens  []int32          `json:"prompt_tokens"`
+	Tokens        []int32          `json:"tokens"`
+	Text          string           `json:"text"`
+	Stop          mneme.StopReason `json:"stop"`
+	Seed          uint64           `json:"seed"`
+	BeyondTrained int              `json:"beyond_trained"`
+	Timings       timings          `json:"timings"`
+	Memory        mneme.Memory     `json:"memory"`
+}
+
+type timings struct {
+	Prefill float64 `json:"prefill_tokens_per_second"`
+	Decode  float64 `json:"decode_tokens_per_second"`
+	Load    float64 `json:"load_seconds"`
+}
+
+func newRun(a *app) *cobra.Command {
+	c := &runCommand{app: a}
+	cmd := &cobra.Command{
+		Use:   "run -m FILE (-p TEXT | -f FILE | --tokens IDS)",
+		Short: "Continue a text",
+		Long: "run prints a prompt and what the model writes after it, as it comes. It ends where the model ends the text, or at\n" +
+			"the length that the model was trained for; -n and --stop end it earlier, and -n with --ignore-eos later.",
+		Example: `  infer run -m model.gguf -p "Once upon a time" -n 100
+  infer run -m model.gguf -f letter.txt --temp 0 --stop "Yours," --json`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
+	}
+	c.model.add(cmd)
+	c.prompt.add(cmd)
+	addGroup(cmd, "Output", func(set *pflag.FlagSet) {
+		set.IntVarP(&c.predict, "predict", "n", -1, "`number` of tokens to write at most; -1: to the end of the text")
+		set.StringArrayVar(&c.stop, "stop", nil, "end before this `text` (repeatable)")
+		set.BoolVar(&c.ignoreEOS, "ignore-eos", false, "go on past the end of the text")
+		set.BoolVar(&c.hide, "no-display-prompt", false, "print only what the model writes")
+		set.BoolVarP(&c.verbose, "verbose", "v", false, "print speed and memory on stderr at the end")
+	})
+	c.memory.add(cmd, "`number` of tokens that prompt and answer may have; 0: no bound")
+	c.sampling.add(cmd)
+	return cmd
+}
+
+func (c *runCommand) run(cmd *cobra.Command) error {
+	if c.predict < -1 {
+		return usagef("-n is %d, want 0 or more, or -1 for no bound", c.predict)
+	}
+	if slices.Contains(c.stop, "") {
+		return usagef("--stop: the text is empty")
+	}
+	if err := c.model.check(); err != nil {
+		return err
+	}
+	if err := c.prompt.check(cmd); err != nil {
+		return err
+	}
+	options, err := c.sampling.resolve(cmd, c.prompt.unescape)
+	if err != nil {
+		return err
+	}
+	memory, err := c.memory.options()
+	if err != nil {
+		return err
+	}
+	text, err := c.prompt.read(cmd.Context(), c.app)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	m, err := c.model.open(c.app)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	g := &generation{runCommand: c, m: m, load: time.Since(start), options: options}
+	return g.run(cmd.Context(), text, memory)
+}
+
+// generation is one run of the model.
+type generation struct {
+	*runCommand
+	m       *mneme.Model
+	load    time.Duration
+	options sample.Options
+
+	session *mneme.Session
+	ids     []int32 // of the prompt
+	capped  bool    // by --ctx
+	tokens  []int32
+	text    strings.Builder
+}
+
+func (g *generation) run(ctx context.Context, text string, memory []mneme.SessionOption) (err error) {
+	if err := g.checkBiases(); err != nil {
+		return err
+	}
+	if g.ids, err = g.prompt.encode(g.app, g.m, g.model.path, text); err != nil {
+		return err
+	}
+	limit, err := g.limit()
+	if err != nil {
+		return err
+	}
+	announced := max(g.memory.context, len(g.ids))
+	if g.session, err = g.m.NewSession(append(memory, mneme.WithContext(announced))...); err != nil {
+		return err
+	}
+	if err := g.write(ctx, g.shown(text), limit); err != nil {
+		if errors.Is(err, model.ErrContext) {
+			return fmt.Errorf("%w: --ctx announces a longer one", err)
+		}
+		return err
+	}
+	g.warnings()
+	if g.verbose {
+		g.printStats()
+	}
+	if g.json {
+		return g.printJSON(g.result())
+	}
+	return nil
+}
+
+// checkBiases refuses biases of tokens that there are not.
+func (g *generation) checkBiases() error {
+	for id := range g.options.LogitBias {
+		if n := g.m.Config().Vocabulary; int(id) >= n {
+			return usagef("--logit-bias: there is no token %d, the model has %d", id, n)
+		}
+	}
+	return nil
+}
+
+// limit returns how many tokens may be written, -1 for no bound.
+func (g *generation) limit() (int, error) {
+	if g.memory.context == 0 {
+		return g.predict, nil
+	}
+	room := g.memory.context - len(g.ids)
+	if room < 0 {
+		return 0, fmt.Errorf("the prompt has %d tokens, more than the %d of --ctx", len(g.ids), g.memory.context)
+	}
+	if g.predict < 0 || g.predict > room {
+		g.capped = true
+		return room, nil
+	}
+	return g.predict, nil
+}
+
+// shown returns the prompt as it is printed before the answer.
+func (g *generation) shown(text string) string {
+	if g.hide || g.json {
+		return ""
+	}
+	if g.prompt.given == "tokens" && g.m.Tokenizer() != nil {
+		return g.m.Tokenizer().Text(g.ids, tokenizer.DecodeOptions{})
+	}
+	return text
+}
+
+// write has the model write, and prints it as it comes unless JSON is wanted.
+func (g *generation) write(ctx context.Context, shown string, limit int) error {
+	options := []mneme.Option{mneme.WithSampling(g.options)}
+	if limit >= 0 {
+		options = append(options, mneme.WithMaxTokens(limit))
+	}
+	if g.ignoreEOS {
+		options = append(options, mneme.WithIgnoreEnd())
+	}
+	for _, s := range g.stop {
+		options = append(options, mneme.WithStop(g.prompt.unescape(s)))
+	}
+	begun := false
+	done := g.watchPrefill(g.session, len(g.ids))
+	begin := func() { // the prompt waits for the bar to go
+		if !begun {
+			begun = true
+			done()
+			g.print(shown)
+		}
+	}
+	for token, err := range g.session.GenerateTokens(ctx, g.ids, options...) {
+		if err == nil {
+			begin()
+			err = g.add(token)
+		}
+		if err != nil {
+			if begun {
+				g.print("\n")
+			} else {
+				done()
+			}
+			return err
+		}
+	}
+	begin()
+	g.print("\n")
+	return nil
+}
+
+// add takes a token of the answer.
+func (g *generation) add(t mneme.Token) error {
+	if t.ID >= 0 {
+		g.tokens = append(g.tokens, t.ID)
+	}
+	g.text.WriteString(t.Text)
+	if g.m.Tokenizer() == nil {
+		g.print(fmt.Sprintf("%d ", t.ID))
+	} else {
+		g.print(t.Text)
+	}
+	return g.stdout.Flush()
+}
+
+// print prints at once, if anything is to be printed.
+func (g *generation) print(text string) {
+	if !g.json && text != "" {
+		g.stdout.WriteString(text)
+		g.stdout.Flush() // an error stays and shows at the next one
+	}
+}
+
+// warnings tells what the user may not expect of the text.
+func (g *generation) warnings() {
+	stats := g.session.Stats()
+	g.warnBeyondTrained(g.m, stats.BeyondTrained)
+	switch {
+	case g.stopped(stats) != mneme.StopContext:
+	case g.capped:
+		g.warn("stopped at the %d tokens of --ctx", g.memory.context)
+	default:
+		g.warn("stopped at the %d tokens that the model was trained for; -n goes on", g.m.Config().ContextLength)
+	}
+}
+
+// stopped says why the answer ended.
+func (g *generation) stopped(stats mneme.Stats) mneme.StopReason {
+	if g.capped && stats.Stopped == mneme.StopLength {
+		return mneme.StopContext
+	}
+	return stats.Stopped
+}
+
+func (g *generation) timings(stats mneme.Stats) timings {
+	steps := stats.Memory.RowsSeen - stats.PromptTokens // the first token needs none after the prompt
+	return timings{
+		Prefill: perSecond(stats.PromptTokens, stats.PrefillTime),
+		Decode:  perSecond(steps, stats.DecodeTime),
+		Load:    g.load.Seconds(),
+	}
+}
+
+func (g *generation) result() runResult {
+	stats := g.session.Stats()
+	return runResult{
+		PromptTokens:  append([]int32{}, g.ids...),
+		Tokens:        append([]int32{}, g.tokens...),
+		Text:          g.text.String(),
+		Stop:          g.stopped(stats),
+		Seed:          g.options.Seed,
+		BeyondTrained: stats.BeyondTrained,
+		Timings:       g.timings(stats),
+		Memory:        stats.Memory,
+	}
+}
+
+func (g *generation) printStats() {
+	stats := g.session.Stats()
+	t := g.timings(stats)
+	fmt.Fprintf(g.stderr, "infer: read %d tokens at %.1f tokens/s, wrote %d at %.1f tokens/s (stop: %s); KV cache %s; loaded in %.2f s; kernels %s, %d threads; seed %d\n",
+		stats.PromptTokens, t.Prefill, stats.GeneratedTokens, t.Decode, g.stopped(stats), byteSize(stats.Memory.KVBytes),
+		t.Load, g.m.Kernels(), g.m.Threads(), g.options.Seed)
+}
