@@ -122,7 +122,7 @@ func (s *Session) newGeneration(opts []Option, prompt func(*generateOptions) ([]
 	}
 	g.limit, g.full = g.options.maxTokens, StopLength
 	if g.limit == math.MinInt {
-		g.limit, g.full = max(0, s.model.net.ContextLength-len(s.tokens)-len(g.prompt)), StopContext
+		g.limit, g.full = max(0, s.contextLength()-len(s.tokens)-len(g.prompt)), StopContext
 	} else if g.limit < 0 {
 		return g, fmt.Errorf("mneme: at most %d tokens were asked for", g.limit)
 	}
@@ -134,6 +134,15 @@ func (s *Session) newGeneration(opts []Option, prompt func(*generateOptions) ([]
 	}
 	g.chain, err = g.newChain()
 	return g, err
+}
+
+// contextLength is how long the text becomes unless more is asked for: what the model was trained for, or what the
+// sequence can hold if that is less.
+func (s *Session) contextLength() int {
+	if limit := s.sequence.Limit(); limit > 0 {
+		return min(limit, s.model.net.ContextLength)
+	}
+	return s.model.net.ContextLength
 }
 
 // newChain makes the sampler and tells it what has been said so far.

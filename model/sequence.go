@@ -46,6 +46,9 @@ func (m *Model) CacheConfig(rows quant.Type) kvcache.Config {
 	return kvcache.Config{Layers: m.Layers, Heads: m.KVHeads, KeyDim: m.KeyDim, ValueDim: m.ValueDim, Type: rows}
 }
 
+// Limit is the number of tokens that the sequence can hold, 0 if there is no bound.
+func (s *Sequence) Limit() int { return s.limit }
+
 // fits reports whether a row at pos is within the context.
 func (s *Sequence) fits(pos int32) error {
 	if s.limit > 0 && int(pos) >= s.limit {

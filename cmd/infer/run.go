@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/mneme-lm/mneme"
-	"github.com/mneme-lm/mneme/model"
 	"github.com/mneme-lm/mneme/sample"
 	"github.com/mneme-lm/mneme/tokenizer"
 	"github.com/spf13/cobra"
@@ -135,14 +133,10 @@ func (g *generation) run(ctx context.Context, text string, memory []mneme.Sessio
 	if err != nil {
 		return err
 	}
-	announced := max(g.memory.context, len(g.ids))
-	if g.session, err = g.m.NewSession(append(memory, mneme.WithContext(announced))...); err != nil {
+	if g.session, err = g.m.NewSession(append(memory, mneme.WithContext(g.announced()))...); err != nil {
 		return err
 	}
 	if err := g.write(ctx, g.shown(text), limit); err != nil {
-		if errors.Is(err, model.ErrContext) {
-			return fmt.Errorf("%w: --ctx announces a longer one", err)
-		}
 		return err
 	}
 	g.warnings()
@@ -153,6 +147,16 @@ func (g *generation) run(ctx context.Context, text string, memory []mneme.Sessio
 		return g.printJSON(g.result())
 	}
 	return nil
+}
+
+// announced is the context that the session is asked for. A model whose context was stretched may treat a long text
+// otherwise from its first token on, so that it has to know how long the text will be.
+func (g *generation) announced() int {
+	n := len(g.ids)
+	if c := g.m.Config(); c.Rope.OriginalContext < c.ContextLength {
+		n += max(g.predict, 0)
+	}
+	return max(g.memory.context, n)
 }
 
 // checkBiases refuses biases of tokens that there are not.
