@@ -236,7 +236,7 @@ func (n naive) experts(x, router []float64, name func(string) string) []float64 
 }
 
 func TestForwardIsTheNaiveOne(t *testing.T) {
-	for _, name := range tinyShapes {
+	for _, name := range shapes() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			file := synthFile(t, name, quant.F32)

@@ -26,7 +26,7 @@ func sameLogits(t *testing.T, what string, got, want []float32) {
 }
 
 func TestPrefillInPiecesIsPrefillAtOnce(t *testing.T) {
-	for _, name := range tinyShapes {
+	for _, name := range shapes() {
 		for _, typ := range []quant.Type{quant.F32, quant.Q8_0} {
 			t.Run(fmt.Sprint(name, typ), func(t *testing.T) {
 				t.Parallel()
@@ -34,7 +34,11 @@ func TestPrefillInPiecesIsPrefillAtOnce(t *testing.T) {
 				r := newRunner(t, m, 2)
 				tokens := text(150, 3)
 				want := forward(t, r, newSequence(t, m, quant.F16), tokens, 0)
-				for _, size := range []int{1, 7, 64, 149} {
+				sizes := []int{1, 7, 64, 149}
+				if testing.Short() {
+					sizes = sizes[1:2]
+				}
+				for _, size := range sizes {
 					seq := newSequence(t, m, quant.F16)
 					for at := 0; at < len(tokens); at += size {
 						end := min(at+size, len(tokens))
@@ -49,7 +53,7 @@ func TestPrefillInPiecesIsPrefillAtOnce(t *testing.T) {
 }
 
 func TestSequencesInOneBatchAreAlone(t *testing.T) {
-	for _, name := range tinyShapes {
+	for _, name := range shapes() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := synthModel(t, name, quant.Q8_0)
@@ -97,7 +101,7 @@ func TestSequencesInOneBatchAreAlone(t *testing.T) {
 }
 
 func TestThreadsChangeNoBit(t *testing.T) {
-	for _, name := range tinyShapes {
+	for _, name := range shapes() {
 		for _, typ := range []quant.Type{quant.F16, quant.Q4_0} {
 			m := synthModel(t, name, typ)
 			one, many := newRunner(t, m, 1), newRunner(t, m, 0)
@@ -217,7 +221,7 @@ func TestForwardAfterClose(t *testing.T) {
 }
 
 func TestScratchBytes(t *testing.T) {
-	for _, name := range tinyShapes {
+	for _, name := range shapes() {
 		for _, typ := range []quant.Type{quant.F32, quant.BF16, quant.Q8_0} {
 			m := synthModel(t, name, typ)
 			var s scratch

@@ -14,6 +14,14 @@ import (
 // tinyShapes has one random model for each architecture, and one with experts.
 var tinyShapes = []string{"llama-tiny", "moe-tiny", "qwen2-tiny", "qwen3-tiny", "gemma2-tiny", "phi3-tiny"}
 
+// shapes returns tinyShapes, or two of them for a short run.
+func shapes() []string {
+	if testing.Short() {
+		return tinyShapes[:2]
+	}
+	return tinyShapes
+}
+
 // synthFile makes a random model in memory.
 func synthFile(t *testing.T, name string, typ quant.Type) *weights.File {
 	t.Helper()
