@@ -6,7 +6,8 @@ import (
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
-// generic is the reference: plain Go, the same on every machine.
+// generic is the reference: plain Go, the same on every machine. Products are rounded before they are added,
+// float32(a*b) + c: the conversion keeps the compiler from fusing the two where the processor could.
 var generic = Implementation{
 	Name:       "generic",
 	Dot:        dotGeneric,
@@ -29,13 +30,13 @@ func dotGeneric(a, b []float32) float32 {
 	var s0, s1, s2, s3 float32
 	i := 0
 	for ; i+4 <= len(a); i += 4 {
-		s0 += a[i] * b[i]
-		s1 += a[i+1] * b[i+1]
-		s2 += a[i+2] * b[i+2]
-		s3 += a[i+3] * b[i+3]
+		s0 += float32(a[i] * b[i])
+		s1 += float32(a[i+1] * b[i+1])
+		s2 += float32(a[i+2] * b[i+2])
+		s3 += float32(a[i+3] * b[i+3])
 	}
 	for ; i < len(a); i++ {
-		s0 += a[i] * b[i]
+		s0 += float32(a[i] * b[i])
 	}
 	return (s0 + s1) + (s2 + s3)
 }
@@ -43,7 +44,7 @@ func dotGeneric(a, b []float32) float32 {
 func axpyGeneric(alpha float32, x, y []float32) {
 	y = y[:len(x)]
 	for i, v := range x {
-		y[i] += alpha * v
+		y[i] += float32(alpha * v)
 	}
 }
 
@@ -87,7 +88,7 @@ func geGLUGeneric(dst, gate, up []float32) {
 	const sqrt2OverPi = 0.79788456080286535588
 	for i, g := range gate {
 		x := float64(g)
-		dst[i] = float32(0.5*x*(1+math.Tanh(sqrt2OverPi*(x+0.044715*x*x*x)))) * up[i]
+		dst[i] = float32(0.5*x*(1+math.Tanh(sqrt2OverPi*(x+float64(0.044715*x*x*x))))) * up[i]
 	}
 }
 
@@ -96,7 +97,7 @@ func ropeHalvesGeneric(x, cos, sin []float32) {
 	a, b := x[:n], x[n:2*n]
 	for i, c := range cos {
 		s := sin[i]
-		a[i], b[i] = a[i]*c-b[i]*s, a[i]*s+b[i]*c
+		a[i], b[i] = float32(a[i]*c)-float32(b[i]*s), float32(a[i]*s)+float32(b[i]*c)
 	}
 }
 
@@ -104,7 +105,7 @@ func ropePairsGeneric(x, cos, sin []float32) {
 	for i, c := range cos {
 		s := sin[i]
 		a, b := x[2*i], x[2*i+1]
-		x[2*i], x[2*i+1] = a*c-b*s, a*s+b*c
+		x[2*i], x[2*i+1] = float32(a*c)-float32(b*s), float32(a*s)+float32(b*c)
 	}
 }
 

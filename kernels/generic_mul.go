@@ -54,13 +54,13 @@ func dotBF16(row []float32, x []uint16) float32 {
 	var lanes [16]float32
 	for len(row) >= 32 {
 		for j := range lanes {
-			lanes[j] += row[2*j+1] * quant.BF16ToF32(x[2*j+1])
-			lanes[j] += row[2*j] * quant.BF16ToF32(x[2*j])
+			lanes[j] += float32(row[2*j+1] * quant.BF16ToF32(x[2*j+1]))
+			lanes[j] += float32(row[2*j] * quant.BF16ToF32(x[2*j]))
 		}
 		row, x = row[32:], x[32:]
 	}
 	for i, v := range row {
-		lanes[i/2] += v * quant.BF16ToF32(x[i])
+		lanes[i/2] += float32(v * quant.BF16ToF32(x[i]))
 	}
 	for n := 8; n > 0; n /= 2 {
 		for j := range n {
@@ -92,7 +92,7 @@ func dotQ8(q []int8, scales, mins []float32, xq []int8, xs []float32, sums []int
 		for i, v := range a {
 			dot += int32(v) * int32(b[i])
 		}
-		total += xs[g/2] * (scale*float32(dot) - mins[g]*float32(sums[g]))
+		total += float32(xs[g/2] * (float32(scale*float32(dot)) - float32(mins[g]*float32(sums[g]))))
 	}
 	return total
 }

@@ -1,0 +1,100 @@
+# make help lists the targets.
+
+GO ?= go
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# Targets that others are vetted for and built for, as os/arch.
+VET_PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
+BUILD_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+# The packages that start goroutines or are called from many. Under the race detector, an order of magnitude slower,
+# tests are left out that run one long computation after another and share nothing.
+RACE      := . ./bench ./cmd/infer ./internal/... ./kernels ./kvcache ./model ./tokenizer ./weights ./weights/internal/... ./weights/synth
+RACE_SKIP := ^(TestGolden|TestForwardIsTheNaiveOne|TestPrefillInPiecesIsPrefillAtOnce|TestSequencesInOneBatchAreAlone|TestLoadRefuses|TestContextIsTheDefaultLimit|TestPerplexityReference|TestReferencePerplexity|TestMulAgainstDecodedWeights)$$
+
+# What runs on emulated arm64, ten times slower: of model, that small models write the same as everywhere else.
+QEMU      ?= qemu-aarch64 -cpu max
+ARM64     := ./attention ./kernels ./kvcache ./sample ./tokenizer ./weights/quant
+ARM64_RUN := ^(TestForwardIsTheNaiveOne|TestGolden|TestGreedyIsTheSameOnEveryPlatform|TestRopeFrequencies|TestRoute)$$/(\.short|^stories260K|-tiny)
+
+FUZZTIME ?= 10s
+BENCH    ?= .
+PKG      ?= ./...
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@echo 'usage: make TARGET'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r name what; do printf '  %-10s %s\n' "$$name" "$$what"; done
+
+.PHONY: build
+build: ## build the command, ./infer
+	CGO_ENABLED=0 $(GO) build ./cmd/infer
+
+.PHONY: test
+test: ## run all tests
+	$(GO) test ./...
+
+.PHONY: race
+race: ## test the packages with goroutines under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -short -skip '$(RACE_SKIP)' $(RACE)
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	.ci/fuzz $(FUZZTIME)
+
+.PHONY: arm64
+arm64: ## run tests on emulated arm64 (needs qemu-user)
+	GOARCH=arm64 $(GO) test -short -exec '$(QEMU)' $(ARM64)
+	GOARCH=arm64 $(GO) test -exec '$(QEMU)' -run '$(ARM64_RUN)' ./model
+
+.PHONY: bench
+bench: ## run the benchmarks of PKG (./...) whose names match BENCH (.)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+
+.PHONY: cover
+cover: ## measure the tests' coverage: coverage.out, coverage.html
+	$(GO) test -coverprofile=coverage.out -coverpkg=./... ./...
+	$(GO) tool cover -html=coverage.out -o coverage.html
+	$(GO) tool cover -func=coverage.out | tail -n 1
+
+.PHONY: fmt
+fmt: ## format the code
+	gofmt -w .
+
+.PHONY: fmt-check
+fmt-check: ## fail if gofmt would change a file
+	@files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "not formatted by gofmt:"; echo "$$files"; exit 1; fi
+
+.PHONY: vet
+vet: ## run go vet for this machine
+	$(GO) vet ./...
+
+.PHONY: vet-all
+vet-all: ## run go vet for each kind of platform
+	@for p in $(VET_PLATFORMS); do echo "go vet $$p"; CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./... || exit 1; done
+
+.PHONY: lint
+lint: ## run golangci-lint (built on first use, which takes minutes)
+	$(GO) run $(GOLANGCI) run ./...
+
+.PHONY: cross
+cross: ## build the command for every platform, into dist/
+	@for p in $(BUILD_PLATFORMS); do os=$${p%/*}; arch=$${p#*/}; ext=; [ $$os != windows ] || ext=.exe; \
+		echo "go build $$p"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build ./... && \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -ldflags '-s -w' -o dist/infer-$$os-$$arch$$ext ./cmd/infer || exit 1; done
+
+.PHONY: tidy-check
+tidy-check: ## fail if go.mod or go.sum are not tidy
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+.PHONY: ci
+ci: ## run everything that a change must pass
+	.ci/run
+
+.PHONY: clean
+clean: ## remove what was built and measured
+	rm -rf infer infer.exe dist coverage.out coverage.html
