@@ -43,6 +43,12 @@ type Activations struct {
 	Sums       []int16   // [rows, cols/16]: sums of 16 neighbours in Q
 	BF16       []uint16  // [rows, cols]
 
+	// What kernels that multiply by unsigned weights, w+128, read beside Q, for each block and for each half of one:
+	// Starts is −128·Σq, BlockSums is the scale times Σq. Only the implementations that read them fill them.
+	Starts, HalfStarts  []int32   // [rows, cols/32], [rows, cols/16]
+	BlockSums, HalfSums []float32 // [rows, cols/32], [rows, cols/16]
+	HalfScales          []float32 // [rows, cols/16]: Scales, each twice
+
 	forms Form
 }
 
@@ -64,6 +70,8 @@ func (x *Activations) Resize(rows, cols int) {
 	if x.forms&FormQ8 != 0 {
 		// n/32 scales are enough for any number of rows that come to n values.
 		x.Q, x.Scales, x.Sums = make([]int8, n), make([]float32, n/Q8Block), make([]int16, n/groupLen)
+		x.Starts, x.BlockSums = make([]int32, n/Q8Block), make([]float32, n/Q8Block)
+		x.HalfStarts, x.HalfSums, x.HalfScales = make([]int32, n/groupLen), make([]float32, n/groupLen), make([]float32, n/groupLen)
 	}
 	if x.forms&FormBF16 != 0 {
 		x.BF16 = make([]uint16, n)
@@ -75,7 +83,7 @@ func ActivationBytes(rows, cols int, forms Form) int64 {
 	n := int64(rows) * int64(cols)
 	bytes := 4 * n
 	if forms&FormQ8 != 0 {
-		bytes += n + n/Q8Block*4 + n/groupLen*2
+		bytes += n + n/Q8Block*12 + n/groupLen*14
 	}
 	if forms&FormBF16 != 0 {
 		bytes += 2 * n
@@ -95,23 +103,23 @@ func (x *Activations) q8(r int) (q []int8, scales []float32, sums []int16) {
 func (x *Activations) bf16(r int) []uint16 { return x.BF16[r*x.Cols : (r+1)*x.Cols] }
 
 // convertGeneric makes the forms that x has room for.
-func convertGeneric(x *Activations, r int) {
+func convertGeneric(x *Activations, r, from, to int) {
 	if x.forms&FormQ8 != 0 {
-		quantizeQ8(x, r)
+		quantizeQ8(x, r, from/Q8Block, to/Q8Block)
 	}
 	if x.forms&FormBF16 != 0 {
-		out := x.bf16(r)
-		for i, v := range x.Row(r) {
-			out[i] = quant.F32ToBF16(v)
+		out, row := x.bf16(r), x.Row(r)
+		for i := from; i < to; i++ {
+			out[i] = quant.F32ToBF16(row[i])
 		}
 	}
 }
 
-// quantizeQ8 rounds each block of 32 to the nearest multiples of its largest magnitude over 127, ties to even.
-func quantizeQ8(x *Activations, r int) {
+// quantizeQ8 rounds blocks [first, end) of 32 values to the nearest multiples of its largest magnitude over 127, ties to even.
+func quantizeQ8(x *Activations, r, first, end int) {
 	q, scales, sums := x.q8(r)
 	row := x.Row(r)
-	for b := range scales {
+	for b := first; b < end; b++ {
 		block := row[b*Q8Block : (b+1)*Q8Block]
 		var most float32
 		for _, v := range block {

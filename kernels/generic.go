@@ -23,6 +23,7 @@ var generic = Implementation{
 	DotRows:    dotRowsGeneric,
 	AddRows:    addRowsGeneric,
 	Mul:        genericMul(),
+	Limits:     limitsGeneric,
 }
 
 func dotGeneric(a, b []float32) float32 {

@@ -34,8 +34,9 @@ type Implementation struct {
 	RopeHalves func(x, cos, sin []float32)
 	// RopePairs rotates the pairs (x[2i], x[2i+1]) (the order of the original llama weights).
 	RopePairs func(x, cos, sin []float32)
-	// Convert makes, of row r's float form, the other forms that x has room for.
-	Convert func(x *Activations, r int)
+	// Convert makes, of values [from, to) of row r's float form, the other forms that x has room for. from and to are
+	// multiples of Q8Block, or the row's end.
+	Convert func(x *Activations, r, from, to int)
 	// DotRows sets dst[g·n+j] = q_g·row_j, for each of the len(q)/dim queries and each of the n stored rows of dim
 	// values.
 	DotRows func(dst, q []float32, dim int, rows []byte, t quant.Type, n int, s *Scratch)
@@ -43,6 +44,8 @@ type Implementation struct {
 	AddRows func(out, w []float32, dim int, rows []byte, t quant.Type, n int, s *Scratch)
 	// Mul holds the matrix product of each weight type.
 	Mul map[quant.Type]MulFunc
+	// Limits finds out what the processor can do with these instructions.
+	Limits Limits
 }
 
 // MulFunc multiplies the weight rows [from, to) by activation rows: dst[c·stride+r] = w_r·x_c, with c counting the
@@ -50,7 +53,7 @@ type Implementation struct {
 type MulFunc func(dst []float32, stride int, w *Matrix, from, to int, x *Activations, pick []int32, s *Scratch)
 
 // implementations, slowest first. The reference is always there.
-var implementations = []*Implementation{&generic}
+var implementations = append([]*Implementation{&generic}, detect()...)
 
 // Implementations returns those that this machine can run, slowest first; the first is the Go reference.
 func Implementations() []*Implementation { return implementations }

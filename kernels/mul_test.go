@@ -148,7 +148,8 @@ func TestConvertQ8(t *testing.T) {
 			x.Row(2)[3+i] = float32(i)
 		}
 		for r := range 3 {
-			impl.Convert(x, r)
+			impl.Convert(x, r, 0, 64)
+			impl.Convert(x, r, 64, 96)
 			q, scales, sums := x.q8(r)
 			for i, v := range x.Row(r) {
 				if math.Abs(float64(v)-float64(scales[i/32])*float64(q[i])) > float64(scales[i/32])*0.5001 {
@@ -176,7 +177,8 @@ func TestConvertQ8(t *testing.T) {
 
 func TestActivationBytes(t *testing.T) {
 	x := NewActivations(7, 64, FormQ8|FormBF16)
-	got := int64(4*len(x.Float) + len(x.Q) + 4*len(x.Scales) + 2*len(x.Sums) + 2*len(x.BF16))
+	got := int64(4*len(x.Float) + len(x.Q) + 4*len(x.Scales) + 2*len(x.Sums) + 2*len(x.BF16) +
+		4*(len(x.Starts)+len(x.BlockSums)+len(x.HalfStarts)+len(x.HalfSums)+len(x.HalfScales)))
 	if want := ActivationBytes(7, 64, FormQ8|FormBF16); got != want {
 		t.Fatalf("%d bytes, ActivationBytes says %d", got, want)
 	}
@@ -245,7 +247,7 @@ func randomActivations(impl *Implementation, rng *rand.Rand, rows, cols int, for
 	x := NewActivations(rows, cols, forms)
 	copy(x.Float, randoms(rng, rows*cols))
 	for r := range rows {
-		impl.Convert(x, r)
+		impl.Convert(x, r, 0, cols)
 	}
 	return x
 }

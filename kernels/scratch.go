@@ -5,6 +5,7 @@ type Scratch struct {
 	values []float32
 	bytes  []int8
 	scales []float32
+	native nativeScratch
 }
 
 // Floats returns n float32 values with whatever was in them. The next call for floats takes them back.

@@ -8,15 +8,16 @@ import (
 // routing says which experts see which rows of the batch. A path is one (row, expert) pair; paths are numbered expert by
 // expert, so that each expert's are neighbours.
 type routing struct {
-	scores   []float32 // [n, experts] the router's logits
-	chosen   []int32   // [n, used] experts of each row, best first
-	weight   []float32 // [n, used] their shares
-	path     []int32   // [n, used] their path numbers
-	rowOf    []int32   // [paths] the row of a path
-	number   []int32   // [paths] 0, 1, 2, …: a path's activations are those of its number
-	first    []int32   // [experts+1] the first path of each expert
-	paths    []float32 // [paths, E] what each path adds, before it is weighted
-	products []product // room for the list of an expert step
+	scores   []float32  // [n, experts] the router's logits
+	chosen   []int32    // [n, used] experts of each row, best first
+	weight   []float32  // [n, used] their shares
+	path     []int32    // [n, used] their path numbers
+	rowOf    []int32    // [paths] the row of a path
+	number   []int32    // [paths] 0, 1, 2, …: a path's activations are those of its number
+	first    []int32    // [experts+1] the first path of each expert
+	paths    []float32  // [paths, E] what each path adds, before it is weighted
+	pairs    []gatePair // room for the lists of an expert step
+	products []product
 }
 
 func (r *routing) resize(m *Model, n int) {
@@ -47,14 +48,11 @@ func (p *pass) experts(l *layer, f gated) {
 	if p.w.ID == 0 {
 		r.sort(len(p.batch)*used, used)
 		r.list(func(e int32, from, to int32) {
-			r.products = append(r.products,
-				product{&l.gateExperts[e], p.gate[int(from)*m.FeedForward:], r.rowOf[from:to]},
-				product{&l.upExperts[e], p.up[int(from)*m.FeedForward:], r.rowOf[from:to]})
+			r.pairs = append(r.pairs, gatePair{&l.gateExperts[e], &l.upExperts[e], int(from), r.rowOf[from:to]})
 		})
 	}
 	p.w.Barrier()
-	p.multiply(p.normed, r.products...)
-	p.activate(len(p.batch)*used, f)
+	p.activate(f, r.pairs...)
 	if p.w.ID == 0 {
 		r.list(func(e int32, from, to int32) {
 			r.products = append(r.products, product{&l.downExperts[e], r.paths[int(from)*m.Embedding:], r.number[from:to]})
@@ -119,7 +117,7 @@ func (r *routing) sort(paths, used int) {
 
 // list calls add for every expert that has paths, [from, to), with an empty list of products to append to.
 func (r *routing) list(add func(e, from, to int32)) {
-	r.products = r.products[:0]
+	r.pairs, r.products = r.pairs[:0], r.products[:0]
 	for e := range len(r.first) - 1 {
 		if from, to := r.first[e], r.first[e+1]; from < to {
 			add(int32(e), from, to)

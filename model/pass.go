@@ -18,7 +18,7 @@ type pass struct {
 // rowGrain is the number of activation rows that a thread takes at a time, matrixGrain that of weight rows.
 const (
 	rowGrain    = 4
-	matrixGrain = 16
+	matrixGrain = 32
 )
 
 func (p *pass) begin(r *Runner, w *kernels.Worker) {
@@ -55,7 +55,7 @@ func (p *pass) normalize(w []float32) {
 	p.w.For(len(p.batch), rowGrain, func(from, to int) {
 		for i := from; i < to; i++ {
 			p.impl.RMSNorm(p.normed.Row(i), row(p.hidden, i, m.Embedding), w, m.NormEpsilon)
-			p.impl.Convert(p.normed, i)
+			p.impl.Convert(p.normed, i, 0, p.normed.Cols)
 		}
 	})
 	p.w.Barrier()
@@ -83,7 +83,7 @@ func (p *pass) attention(l *layer) {
 	p.attend(l)
 	p.w.For(len(p.batch), rowGrain, func(from, to int) {
 		for i := from; i < to; i++ {
-			p.impl.Convert(p.attended, i)
+			p.impl.Convert(p.attended, i, 0, p.attended.Cols)
 		}
 	})
 	p.w.Barrier()
@@ -147,21 +147,41 @@ type gated func(dst, gate, up []float32)
 
 // feedForward sets change = W_down·(f(W_gate·normed)·(W_up·normed)) (Shazeer 2020).
 func (p *pass) feedForward(l *layer, f gated) {
-	p.multiply(p.normed, product{&l.gate, p.gate, nil}, product{&l.up, p.up, nil})
-	p.activate(len(p.batch), f)
+	p.activate(f, gatePair{gate: &l.gate, up: &l.up})
 	p.multiply(p.inner, product{&l.down, p.change, nil})
 }
 
-// activate sets inner = f(gate)·up for the first n rows.
-func (p *pass) activate(n int, f gated) {
-	width := p.model.FeedForward
-	p.w.For(n, 1, func(from, to int) {
-		for i := from; i < to; i++ {
-			f(p.inner.Row(i), row(p.gate, i, width), row(p.up, i, width))
-			p.impl.Convert(p.inner, i)
+// gatePair is the first half of a feed-forward layer: the rows of normed that pick names (all, if it is nil) become
+// the rows of inner from first on.
+type gatePair struct {
+	gate, up *linear
+	first    int
+	pick     []int32
+}
+
+// activate sets inner = f(W_gate·normed)·(W_up·normed), both products and what follows from them in one step: a thread
+// that has some rows of the two matrices has all that it needs.
+func (p *pass) activate(f gated, pairs ...gatePair) {
+	pieces := (p.model.FeedForward + matrixGrain - 1) / matrixGrain
+	p.w.For(pieces*len(pairs), 1, func(from, to int) {
+		for at := from; at < to; at++ {
+			p.activatePiece(f, &pairs[at/pieces], at%pieces)
 		}
 	})
 	p.w.Barrier()
+}
+
+func (p *pass) activatePiece(f gated, pair *gatePair, piece int) {
+	width := p.model.FeedForward
+	from, to := piece*matrixGrain, min((piece+1)*matrixGrain, width)
+	gate, up := p.gate[pair.first*width:], p.up[pair.first*width:]
+	p.multiplyRows(p.normed, product{pair.gate, gate, pair.pick}, from, to)
+	p.multiplyRows(p.normed, product{pair.up, up, pair.pick}, from, to)
+	for c := range p.columns(p.normed, pair.pick) {
+		at := c*width + from
+		f(p.inner.Row(pair.first + c)[from:to], gate[at:at+to-from], up[at:at+to-from])
+		p.impl.Convert(p.inner, pair.first+c, from, to)
+	}
 }
 
 // project sets the logits of the rows that ask for them.
@@ -173,7 +193,7 @@ func (p *pass) project() {
 	p.w.For(len(p.wanted), rowGrain, func(from, to int) {
 		for i := from; i < to; i++ {
 			p.impl.RMSNorm(p.last.Row(i), row(p.hidden, int(p.wanted[i]), m.Embedding), m.norm, m.NormEpsilon)
-			p.impl.Convert(p.last, i)
+			p.impl.Convert(p.last, i, 0, p.last.Cols)
 		}
 	})
 	p.w.Barrier()
@@ -219,18 +239,26 @@ func (p *pass) multiplyPiece(x *kernels.Activations, products []product, piece i
 		piece -= products[i].pieces()
 		i++
 	}
-	q := &products[i]
-	from, to := piece*matrixGrain, min((piece+1)*matrixGrain, q.w.Rows)
+	from := piece * matrixGrain
+	p.multiplyRows(x, products[i], from, min(from+matrixGrain, products[i].w.Rows))
+}
+
+// multiplyRows computes rows [from, to) of a product, bias and all.
+func (p *pass) multiplyRows(x *kernels.Activations, q product, from, to int) {
 	stride := q.w.Rows
 	p.impl.Mul[q.w.Type](q.to, stride, &q.w.Matrix, from, to, x, q.pick, &p.w.Scratch)
 	if q.w.bias == nil {
 		return
 	}
-	rows := x.Rows
-	if q.pick != nil {
-		rows = len(q.pick)
-	}
-	for c := range rows {
+	for c := range p.columns(x, q.pick) {
 		p.impl.Axpy(1, q.w.bias[from:to], q.to[c*stride+from:c*stride+to])
 	}
+}
+
+// columns is the number of rows of x that a product reads.
+func (p *pass) columns(x *kernels.Activations, pick []int32) int {
+	if pick == nil {
+		return x.Rows
+	}
+	return len(pick)
 }

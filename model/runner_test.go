@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
@@ -234,14 +235,14 @@ func TestScratchBytes(t *testing.T) {
 			r := &s.routing
 			got += 4 * int64(len(r.scores)+len(r.chosen)+len(r.weight)+len(r.path)+len(r.rowOf)+len(r.number)+len(r.first)+len(r.paths))
 			for _, x := range []*struct {
-				floats, q, scales, sums, bf16 int
+				floats, q, scales, sums, bf16, tiles int
 			}{
-				{len(s.normed.Float), len(s.normed.Q), len(s.normed.Scales), len(s.normed.Sums), len(s.normed.BF16)},
-				{len(s.attended.Float), len(s.attended.Q), len(s.attended.Scales), len(s.attended.Sums), len(s.attended.BF16)},
-				{len(s.inner.Float), len(s.inner.Q), len(s.inner.Scales), len(s.inner.Sums), len(s.inner.BF16)},
-				{len(s.last.Float), len(s.last.Q), len(s.last.Scales), len(s.last.Sums), len(s.last.BF16)},
+				{len(s.normed.Float), len(s.normed.Q), len(s.normed.Scales), len(s.normed.Sums), len(s.normed.BF16), tileValues(s.normed)},
+				{len(s.attended.Float), len(s.attended.Q), len(s.attended.Scales), len(s.attended.Sums), len(s.attended.BF16), tileValues(s.attended)},
+				{len(s.inner.Float), len(s.inner.Q), len(s.inner.Scales), len(s.inner.Sums), len(s.inner.BF16), tileValues(s.inner)},
+				{len(s.last.Float), len(s.last.Q), len(s.last.Scales), len(s.last.Sums), len(s.last.BF16), tileValues(s.last)},
 			} {
-				got += int64(4*x.floats + x.q + 4*x.scales + 2*x.sums + 2*x.bf16)
+				got += int64(4*x.floats + x.q + 4*x.scales + 2*x.sums + 2*x.bf16 + 4*x.tiles)
 			}
 			if want := m.ScratchBytes(37, 5); got != want {
 				t.Errorf("%s %s: %d bytes, ScratchBytes says %d", name, typ, got, want)
@@ -256,4 +257,8 @@ func cacheType(m *Model) quant.Type {
 		return quant.Q8_0
 	}
 	return quant.F16
+}
+
+func tileValues(x *kernels.Activations) int {
+	return len(x.Starts) + len(x.BlockSums) + len(x.HalfStarts) + len(x.HalfSums) + len(x.HalfScales)
 }

@@ -25,6 +25,7 @@ const (
 	rapid       = "pgregory.net/rapid"
 	sys         = "golang.org/x/sys"
 	term        = "golang.org/x/term"
+	arch        = "golang.org/x/arch"
 	gorgonia    = "gorgonia.org"
 )
 
@@ -59,15 +60,15 @@ var rules = map[string]rule{
 	"internal/depcheck":   {},
 }
 
-// forTests is what the tests of every room may import besides: helpers, random models to try things on, and Gorgonia as
-// the oracle for gradients written by hand.
+// forTests is what the tests of every room may import besides: helpers, random models to try things on, a disassembler for
+// instructions written as numbers, and Gorgonia as the oracle for gradients written by hand.
 var forTests = rule{
 	rooms:   []string{"internal/testdata", "weights/synth", "weights", "weights/quant"},
-	modules: []string{rapid, gorgonia},
+	modules: []string{rapid, gorgonia, arch},
 }
 
 // testOnly is what nothing but tests, and helpers for them, may import.
-var testOnly = []string{"testing", module + "/internal/testdata", rapid}
+var testOnly = []string{"testing", module + "/internal/testdata", rapid, arch}
 
 // roomOf returns the room of a folder, which is relative to the module's root and has slashes; ok is false if there is
 // none.

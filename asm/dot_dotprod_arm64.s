@@ -1,0 +1,79 @@
+//go:build !purego
+
+#include "textflag.h"
+#include "words_arm64.h"
+#include "codes_arm64.h"
+
+#define DOT16(acc, w, q) \
+	MOVI_0(acc)        \
+	SDOT_4S(acc, w, q)
+
+#define DOT32(acc) \
+	DOT16(acc, v0, v4)   \
+	SDOT_4S(acc, v1, v5)
+
+#define DOT32B(acc) \
+	DOT16(acc, v2, v6)   \
+	SDOT_4S(acc, v3, v7)
+
+#include "dot_arm64.h"
+
+// func DotQ4_0DotProd(t *StoredDots)
+TEXT ·DotQ4_0DotProd(SB), NOSPLIT, $0-8
+	SETNIBBLES
+	DOTBLOCKS32(NIBBLES, 18, SCALES4D, SCALES1D, SUMS4Q4_0, SUMS1Q4_0, CORRECTQ4_0, SETSUMS, NONE)
+
+// func DotQ4_1DotProd(t *StoredDots)
+TEXT ·DotQ4_1DotProd(SB), NOSPLIT, $0-8
+	SETQ4_1
+	DOTBLOCKS32(CODESQ4_1, 20, SCALES4DM, SCALES1DM, NONE, NONE, NONE, CLEARMINS, SUBMINS)
+
+// func DotQ5_0DotProd(t *StoredDots)
+TEXT ·DotQ5_0DotProd(SB), NOSPLIT, $0-8
+	SETQ5_0
+	DOTBLOCKS32(CODESQ5_0, 22, SCALES4D, SCALES1D, NONE, NONE, NONE, NONE, NONE)
+
+// func DotQ5_1DotProd(t *StoredDots)
+TEXT ·DotQ5_1DotProd(SB), NOSPLIT, $0-8
+	SETQ5_1
+	DOTBLOCKS32(CODESQ5_1, 24, SCALES4DM, SCALES1DM, NONE, NONE, NONE, CLEARMINS, SUBMINS)
+
+// func DotQ8_0DotProd(t *StoredDots)
+TEXT ·DotQ8_0DotProd(SB), NOSPLIT, $0-8
+	SETQ8_0
+	DOTBLOCKS32(CODESQ8_0, 34, SCALES4D, SCALES1D, NONE, NONE, NONE, NONE, NONE)
+
+// func DotIQ4_NLDotProd(t *StoredDots)
+TEXT ·DotIQ4_NLDotProd(SB), NOSPLIT, $0-8
+	SETIQ4
+	DOTBLOCKS32(CODESIQ4_NL, 18, SCALES4D, SCALES1D, NONE, NONE, NONE, NONE, NONE)
+
+// func DotQ4_KDotProd(t *StoredDots)
+TEXT ·DotQ4_KDotProd(SB), NOSPLIT, $0-8
+	SETQ4_K
+	DOTBLOCKS256(CODESQ4_K, 144, SCALESQ45_K, MINIMUMS8, CLEARMINS, SUBMINS)
+
+// func DotQ5_KDotProd(t *StoredDots)
+TEXT ·DotQ5_KDotProd(SB), NOSPLIT, $0-8
+	SETQ5_K
+	DOTBLOCKS256(CODESQ5_K, 176, SCALESQ5_K, MINIMUMS8, CLEARMINS, SUBMINS)
+
+// func DotIQ4_XSDotProd(t *StoredDots)
+TEXT ·DotIQ4_XSDotProd(SB), NOSPLIT, $0-8
+	SETIQ4_XS
+	DOTBLOCKS256(CODESIQ4_XS, 136, SCALESIQ4_XS, NOMINIMUMS, NONE, NONE)
+
+// func DotQ2_KDotProd(t *StoredDots)
+TEXT ·DotQ2_KDotProd(SB), NOSPLIT, $0-8
+	SETQ2_K
+	DOTBLOCKS16(CODESQ2_K, 84, SCALESQ2_K, MINIMUMS16, CLEARMINS, SUBMINS)
+
+// func DotQ3_KDotProd(t *StoredDots)
+TEXT ·DotQ3_KDotProd(SB), NOSPLIT, $0-8
+	SETQ3_K
+	DOTBLOCKS16(CODESQ3_K, 110, SCALESQ3_K, NOMINIMUMS, NONE, NONE)
+
+// func DotQ6_KDotProd(t *StoredDots)
+TEXT ·DotQ6_KDotProd(SB), NOSPLIT, $0-8
+	SETQ6_K
+	DOTBLOCKS16(CODESQ6_K, 210, SCALESQ6_K, NOMINIMUMS, NONE, NONE)

@@ -1,0 +1,132 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// T2 interleaves the low and high halves of the 128-bit lanes of A and B in pieces of 32 bits.
+#define T2(A, B, LO, HI) \
+	VPUNPCKLDQ B, A, LO \
+	VPUNPCKHDQ B, A, HI
+
+#define T4(A, B, LO, HI) \
+	VPUNPCKLQDQ B, A, LO \
+	VPUNPCKHQDQ B, A, HI
+
+#define T8(A, B, LO, HI) \
+	VSHUFI32X4 $0x88, B, A, LO \
+	VSHUFI32X4 $0xDD, B, A, HI
+
+// func tileAVX512(dst, src unsafe.Pointer, stride, n int, flip uint32)
+//
+// Sixteen rows of n·64 bytes become columns of 32 bits: dword r of 64 bytes at dst + k·128 is dword k of row r, the
+// bits of flip flipped.
+TEXT ·tileAVX512(SB), NOSPLIT, $0-36
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ stride+16(FP), R8
+	MOVQ n+24(FP), CX
+	MOVL flip+32(FP), AX
+	VPBROADCASTD AX, Z31
+	LEAQ (R8)(R8*2), R9   // 3 strides
+	LEAQ (SI)(R8*4), R10  // row 4
+	LEAQ (SI)(R8*8), R11  // row 8
+	LEAQ (R10)(R8*8), R12 // row 12
+
+tile:
+	VMOVDQU64 (SI), Z0
+	VMOVDQU64 (SI)(R8*1), Z1
+	VMOVDQU64 (SI)(R8*2), Z2
+	VMOVDQU64 (SI)(R9*1), Z3
+	VMOVDQU64 (R10), Z4
+	VMOVDQU64 (R10)(R8*1), Z5
+	VMOVDQU64 (R10)(R8*2), Z6
+	VMOVDQU64 (R10)(R9*1), Z7
+	VMOVDQU64 (R11), Z8
+	VMOVDQU64 (R11)(R8*1), Z9
+	VMOVDQU64 (R11)(R8*2), Z10
+	VMOVDQU64 (R11)(R9*1), Z11
+	VMOVDQU64 (R12), Z12
+	VMOVDQU64 (R12)(R8*1), Z13
+	VMOVDQU64 (R12)(R8*2), Z14
+	VMOVDQU64 (R12)(R9*1), Z15
+	ADDQ $64, SI
+	ADDQ $64, R10
+	ADDQ $64, R11
+	ADDQ $64, R12
+
+	T2(Z0, Z1, Z16, Z17)
+	T2(Z2, Z3, Z18, Z19)
+	T2(Z4, Z5, Z20, Z21)
+	T2(Z6, Z7, Z22, Z23)
+	T2(Z8, Z9, Z24, Z25)
+	T2(Z10, Z11, Z26, Z27)
+	T2(Z12, Z13, Z28, Z29)
+	T2(Z14, Z15, Z30, Z0)
+
+	// Rows 0-3, 4-7, 8-11, 12-15; lane l of register j holds dwords 4l+j of them.
+	T4(Z16, Z18, Z1, Z2)
+	T4(Z17, Z19, Z3, Z4)
+	T4(Z20, Z22, Z5, Z6)
+	T4(Z21, Z23, Z7, Z8)
+	T4(Z24, Z26, Z9, Z10)
+	T4(Z25, Z27, Z11, Z12)
+	T4(Z28, Z30, Z13, Z14)
+	T4(Z29, Z0, Z15, Z16)
+
+	// Dwords j and j+8 are lanes 0 and 2, dwords j+4 and j+12 lanes 1 and 3.
+	T8(Z1, Z5, Z17, Z18)  // j=0, rows 0-7
+	T8(Z9, Z13, Z19, Z20) // j=0, rows 8-15
+	T8(Z17, Z19, Z21, Z22) // dwords 0, 8
+	T8(Z18, Z20, Z23, Z24) // dwords 4, 12
+	VPXORD Z31, Z21, Z21
+	VPXORD Z31, Z22, Z22
+	VPXORD Z31, Z23, Z23
+	VPXORD Z31, Z24, Z24
+	VMOVDQU64 Z21, (DI)
+	VMOVDQU64 Z22, 1024(DI)
+	VMOVDQU64 Z23, 512(DI)
+	VMOVDQU64 Z24, 1536(DI)
+
+	T8(Z2, Z6, Z17, Z18)
+	T8(Z10, Z14, Z19, Z20)
+	T8(Z17, Z19, Z21, Z22)
+	T8(Z18, Z20, Z23, Z24)
+	VPXORD Z31, Z21, Z21
+	VPXORD Z31, Z22, Z22
+	VPXORD Z31, Z23, Z23
+	VPXORD Z31, Z24, Z24
+	VMOVDQU64 Z21, 128(DI)
+	VMOVDQU64 Z22, 1152(DI)
+	VMOVDQU64 Z23, 640(DI)
+	VMOVDQU64 Z24, 1664(DI)
+
+	T8(Z3, Z7, Z17, Z18)
+	T8(Z11, Z15, Z19, Z20)
+	T8(Z17, Z19, Z21, Z22)
+	T8(Z18, Z20, Z23, Z24)
+	VPXORD Z31, Z21, Z21
+	VPXORD Z31, Z22, Z22
+	VPXORD Z31, Z23, Z23
+	VPXORD Z31, Z24, Z24
+	VMOVDQU64 Z21, 256(DI)
+	VMOVDQU64 Z22, 1280(DI)
+	VMOVDQU64 Z23, 768(DI)
+	VMOVDQU64 Z24, 1792(DI)
+
+	T8(Z4, Z8, Z17, Z18)
+	T8(Z12, Z16, Z19, Z20)
+	T8(Z17, Z19, Z21, Z22)
+	T8(Z18, Z20, Z23, Z24)
+	VPXORD Z31, Z21, Z21
+	VPXORD Z31, Z22, Z22
+	VPXORD Z31, Z23, Z23
+	VPXORD Z31, Z24, Z24
+	VMOVDQU64 Z21, 384(DI)
+	VMOVDQU64 Z22, 1408(DI)
+	VMOVDQU64 Z23, 896(DI)
+	VMOVDQU64 Z24, 1920(DI)
+
+	ADDQ $2048, DI
+	DECQ CX
+	JNZ  tile
+	VZEROUPPER
+	RET

@@ -1,0 +1,101 @@
+//go:build !purego
+
+#include "textflag.h"
+#include "words_arm64.h"
+
+// func WidenF16NEON(dst *float32, src *byte, n int)
+TEXT ·WidenF16NEON(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD n+16(FP), R2
+	SUBS $16, R2
+	BLT  f16Rest
+
+f16Loop:
+	VLD1.P 32(R1), [V4.B16, V5.B16]
+	FCVTL_4S(v0, v4)
+	FCVTL2_4S(v1, v4)
+	FCVTL_4S(v2, v5)
+	FCVTL2_4S(v3, v5)
+	VST1.P [V0.B16, V1.B16, V2.B16, V3.B16], 64(R0)
+	SUBS   $16, R2
+	BGE    f16Loop
+
+f16Rest:
+	ADDS   $16, R2
+	BEQ    f16Done
+	VLD1   (R1), [V4.B16]
+	FCVTL_4S(v0, v4)
+	FCVTL2_4S(v1, v4)
+	VST1   [V0.B16, V1.B16], (R0)
+
+f16Done:
+	RET
+
+// func WidenBF16NEON(dst *float32, src *byte, n int)
+TEXT ·WidenBF16NEON(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD n+16(FP), R2
+	MOVI_0(v31)
+	SUBS $16, R2
+	BLT  bf16Rest
+
+bf16Loop:
+	VLD1.P 32(R1), [V4.B16, V5.B16]
+	ZIP1_8H(v0, v31, v4)
+	ZIP2_8H(v1, v31, v4)
+	ZIP1_8H(v2, v31, v5)
+	ZIP2_8H(v3, v31, v5)
+	VST1.P [V0.B16, V1.B16, V2.B16, V3.B16], 64(R0)
+	SUBS   $16, R2
+	BGE    bf16Loop
+
+bf16Rest:
+	ADDS $16, R2
+	BEQ  bf16Done
+	VLD1 (R1), [V4.B16]
+	ZIP1_8H(v0, v31, v4)
+	ZIP2_8H(v1, v31, v4)
+	VST1 [V0.B16, V1.B16], (R0)
+
+bf16Done:
+	RET
+
+#define WIDEN16(q) \
+	SSHLL_8H(v4, q, 0)         \
+	SSHLL2_8H(v5, q, 0)        \
+	SSHLL_4S(v0, v4, 0)        \
+	SSHLL2_4S(v1, v4, 0)       \
+	SSHLL_4S(v2, v5, 0)        \
+	SSHLL2_4S(v3, v5, 0)       \
+	SCVTF_4S(v0, v0)           \
+	SCVTF_4S(v1, v1)           \
+	SCVTF_4S(v2, v2)           \
+	SCVTF_4S(v3, v3)           \
+	FMUL_4S_S(v0, v0, v30, 0)  \
+	FMUL_4S_S(v1, v1, v30, 0)  \
+	FMUL_4S_S(v2, v2, v30, 0)  \
+	FMUL_4S_S(v3, v3, v30, 0)  \
+	VST1.P [V0.B16, V1.B16, V2.B16, V3.B16], 64(R0)
+
+// func WidenQ8_0NEON(dst *float32, src *byte, blocks int)
+TEXT ·WidenQ8_0NEON(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+	CBZ  R2, q8Done
+
+q8Loop:
+	LDR_H(v30, 1, 0)
+	FCVTHS F30, F30
+	FMOVQ  2(R1), F6
+	FMOVQ  18(R1), F7
+	WIDEN16(v6)
+	WIDEN16(v7)
+	ADD    $34, R1
+	SUBS   $1, R2
+	BNE    q8Loop
+
+q8Done:
+	RET

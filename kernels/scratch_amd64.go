@@ -1,0 +1,16 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/mneme-lm/mneme/asm"
+
+// nativeScratch is what the kernels of this architecture keep.
+type nativeScratch struct {
+	dot  asm.Dot4
+	tile *tile
+
+	blockDot  asm.BlockDot
+	blockTile *blockTile
+	rowsDot   asm.RowsDot
+	rowsAdd   asm.RowsAdd
+}

@@ -1,0 +1,14 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/mneme-lm/mneme/asm"
+
+// nativeScratch is what the kernels of this architecture keep.
+type nativeScratch struct {
+	stored asm.StoredDots
+	strip  *strip
+	mins   []float32
+	floats floatDots
+	sums   asm.RowSums
+}
