@@ -27,3 +27,12 @@ func (m *moments) standardError() float64 {
 	}
 	return math.Sqrt(m.squares / float64(m.n) / float64(m.n-1))
 }
+
+// deviation is the standard deviation of what the series is a sample of: √(squares/(n−1)). It is 0 for fewer than two
+// values, of which none is known.
+func (m *moments) deviation() float64 {
+	if m.n < 2 {
+		return 0
+	}
+	return math.Sqrt(m.squares / float64(m.n-1))
+}

@@ -40,7 +40,7 @@ func newRoot(a *app) *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object")
 	root.PersistentFlags().IntVarP(&a.threads, "threads", "t", 0, "`number` of threads that compute; 0: one per processor")
 	root.AddCommand(
-		newRun(a), newTokenize(a), newLogits(a), newPerplexity(a), newInspect(a), newPlan(a), newQuantize(a), newSynth(a),
+		newRun(a), newTokenize(a), newLogits(a), newPerplexity(a), newBench(a), newInspect(a), newPlan(a), newQuantize(a), newSynth(a),
 		newCompletion(a), newVersion(a),
 	)
 	help := newHelp()

@@ -1,0 +1,43 @@
+package mneme
+
+import (
+	"fmt"
+
+	"github.com/mneme-lm/mneme/model"
+)
+
+// Work works out what one token makes the machine do at the least, if it attends to a context of so many tokens in a
+// session with these options: see model.Work. With the speed of the machine it says how fast a model can be.
+func (m *Model) Work(context int, logits bool, opts ...SessionOption) (model.Work, error) {
+	o, err := newSessionOptions(opts)
+	if err != nil {
+		return model.Work{}, err
+	}
+	return m.net.Work(o.rows, context, logits)
+}
+
+// Fill is for benchmarks: it gives an empty session a past of so many tokens, by writing noise into its cache, without
+// the time that reading them would take. What the model says after it means nothing, but takes as long as after any
+// other text of that length. The noise is the same each time; Tokens tells of as many tokens with id 0. On an error the
+// session stays empty.
+func (s *Session) Fill(tokens int) error {
+	if err := s.claim(); err != nil {
+		return err
+	}
+	defer s.busy.Store(false)
+	if tokens < 0 {
+		return fmt.Errorf("mneme: a past of %d tokens", tokens)
+	}
+	if n := s.Len(); n > 0 {
+		return fmt.Errorf("mneme: only an empty session can be filled, this one has %d tokens", n)
+	}
+	if err := s.reserve(tokens); err != nil {
+		return err
+	}
+	if err := s.sequence.Fill(tokens); err != nil {
+		return err
+	}
+	s.tokens = make([]int32, tokens)
+	s.update(func(*Stats) {})
+	return nil
+}
