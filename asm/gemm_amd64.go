@@ -37,7 +37,7 @@ type Gemm8 struct {
 	QStride      int      // in bytes
 	ColumnScales *float32 // [columns, GroupStride bytes]
 	Starts       *int32   // [columns, GroupStride bytes]
-	Sums         *float32 // [columns, GroupStride bytes]: the scale times Σq of the group
+	Sums         *float32 // [columns, GroupStride bytes]: the scale times Σq of the group; read if there are Mins
 	GroupStride  int      // in bytes
 	Dst          *float32 // [columns, DstStride bytes]
 	DstStride    int      // in bytes
@@ -90,7 +90,9 @@ func (t *Gemm8) skip(n int) {
 	t.Q = advance(t.Q, n*t.QStride)
 	t.ColumnScales = advance(t.ColumnScales, n*t.GroupStride)
 	t.Starts = advance(t.Starts, n*t.GroupStride)
-	t.Sums = advance(t.Sums, n*t.GroupStride)
+	if t.Mins != nil {
+		t.Sums = advance(t.Sums, n*t.GroupStride)
+	}
 	t.Dst = advance(t.Dst, n*t.DstStride)
 }
 
