@@ -12,8 +12,8 @@ import (
 
 const (
 	// portableMargin is the least lead of a chosen token's logit over the next best. That architectures differ in the last
-	// bit of exponentials, and implementations of the kernels in the order of their sums, moves logits by far less.
-	portableMargin = 0.03
+	// bit of exponentials, and implementations of the kernels in the order of their sums, moves logits by less.
+	portableMargin = 0.015
 	// portableScore is how far the mean of the chosen tokens' logits may be off, and portableScoreQ8 the same where
 	// activations are rounded to 8 bits: a value next to a tie may round the other way.
 	portableScore   = 1e-4
