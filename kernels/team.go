@@ -19,14 +19,14 @@ type Task interface {
 // Team is a fixed number of threads: the caller of Run and goroutines that wait between runs, first spinning, then
 // parked. It is safe for concurrent use; runs follow one another.
 type Team struct {
-	mu      sync.Mutex // held during a run
-	closed  bool
-	workers []*Worker
-	barrier *barrier
-	task    Task
-	stop    *atomic.Bool
-	stopped bool
-	next    atomic.Uint64 // the loop being shared out: its number, and the first index not yet taken
+	mu        sync.Mutex // held during a run
+	closed    bool
+	workers   []*Worker
+	barrier   *barrier
+	task      Task
+	stop      *atomic.Bool
+	stopped   bool
+	stretches []stretch // of the loop being worked on, one for each thread
 }
 
 // Worker is one thread of a team, as its task sees it.
@@ -52,7 +52,7 @@ func NewTeam(n int) *Team {
 }
 
 func newTeam(n int) *Team {
-	t := &Team{barrier: newBarrier(n)}
+	t := &Team{barrier: newBarrier(n), stretches: make([]stretch, n)}
 	for i := range n {
 		t.workers = append(t.workers, &Worker{ID: i, team: t})
 	}
@@ -127,8 +127,9 @@ func (t *Team) settle() {
 // Stopped reports whether the run has been stopped, as of the last barrier: the same answer in every thread.
 func (w *Worker) Stopped() bool { return w.team.stopped }
 
-// For calls body for [0, n) in pieces of at most grain. The threads take pieces as they come free, so that a slower
-// core takes fewer of them. It does not wait for the others; [Worker.Barrier] does.
+// For calls body for [0, n) in pieces of at most grain. Each thread has a stretch of its own, which it works through in
+// order; once through, it takes pieces off the ends of the others' stretches, so that a slower core does less. It does
+// not wait for the others; [Worker.Barrier] does.
 func (w *Worker) For(n, grain int, body func(from, to int)) {
 	t := w.team
 	w.loop++
@@ -138,34 +139,58 @@ func (w *Worker) For(n, grain int, body func(from, to int)) {
 		}
 		return
 	}
-	for !t.stopping() {
-		from, ok := t.take(w.loop, n, grain)
-		if !ok {
-			return
+	grain = max(grain, (n+maxPieces-1)/maxPieces)
+	pieces := (n + grain - 1) / grain
+	for i := range t.stretches {
+		owner := (w.ID + i) % len(t.stretches)
+		for !t.stopping() {
+			piece, ok := t.take(owner, w.loop, pieces, i > 0)
+			if !ok {
+				break
+			}
+			body(piece*grain, min((piece+1)*grain, n))
 		}
-		body(from, min(from+grain, n))
 	}
 }
 
 func (t *Team) stopping() bool { return t.stop != nil && t.stop.Load() }
 
-// take claims the next piece of a loop. Loops are numbered alike in every thread. A counter that is still at an
-// earlier loop means that every piece of that loop was claimed, since a thread goes on to the next loop only then; one
-// that is already at a later loop means the same of this loop.
-func (t *Team) take(loop uint32, n, grain int) (from int, ok bool) {
+// stretch is what is left of a thread's stretch of a loop: the loop's number in the upper 32 bits, then the first piece and
+// the end, of 16 bits each.
+type stretch struct {
+	atomic.Uint64
+	_ [56]byte
+}
+
+// maxPieces is the most pieces of a loop that a stretch can count.
+const maxPieces = 1<<16 - 1
+
+// take claims the first or the last piece of what is left of a thread's stretch. Loops are numbered alike in every
+// thread. A stretch that is still at an earlier loop has nothing left of that one, since a thread goes on to the next loop
+// only after it found all of them empty: it stands for the whole stretch of this loop. One that is already at a later
+// loop has nothing left of this one, for the same reason.
+func (t *Team) take(owner int, loop uint32, pieces int, last bool) (piece int, ok bool) {
+	s := &t.stretches[owner]
 	for {
-		state := t.next.Load()
-		from = 0
+		state := s.Load()
+		from, end := pieces*owner/len(t.stretches), pieces*(owner+1)/len(t.stretches)
 		if uint32(state>>32) == loop {
-			from = int(uint32(state))
+			from, end = int(uint16(state>>16)), int(uint16(state))
 		} else if int32(uint32(state>>32)-loop) > 0 {
 			return 0, false
 		}
-		if from >= n {
+		if from >= end {
 			return 0, false
 		}
-		if t.next.CompareAndSwap(state, uint64(loop)<<32|uint64(uint32(min(from+grain, n)))) {
-			return from, true
+		if last {
+			end--
+			piece = end
+		} else {
+			piece = from
+			from++
+		}
+		if s.CompareAndSwap(state, uint64(loop)<<32|uint64(from)<<16|uint64(end)) {
+			return piece, true
 		}
 	}
 }
