@@ -19,7 +19,7 @@ type Dot4 struct {
 	ColumnScales *float32       // one for each group
 	Column       unsafe.Pointer // Starts or Sums of [Gemm8], as the kernel says, one for each group
 	Out          [4]float32
-	Ahead        int // how many bytes ahead to prefetch
+	Ahead        int // how many bytes after the first row's beginning to prefetch, in ascending order
 }
 
 // Dot4Chunk is the number of weights over which the groups of each residue modulo 4 are added up on their own:

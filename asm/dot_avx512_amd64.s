@@ -139,7 +139,32 @@ GLOBL q6_KSpread<>(SB), RODATA|NOPTR, $64
 	MOVQ   48(AX), BX    \
 	MOVQ   56(AX), DX    \
 	MOVQ   80(AX), R12   \
+	ADDQ   SI, R12       \
 	VXORPS X17, X17, X17
+
+// AHEAD5 asks for five cache lines of rows to come, in the order of their addresses whatever the order of their use:
+// what brings lines in by itself follows ascending addresses, not four rows at a time.
+#define AHEAD5 \
+	PREFETCHT1 (R12)    \
+	PREFETCHT1 64(R12)  \
+	PREFETCHT1 128(R12) \
+	PREFETCHT1 192(R12) \
+	PREFETCHT1 256(R12)
+
+#define AHEAD9 \
+	AHEAD5              \
+	PREFETCHT1 320(R12) \
+	PREFETCHT1 384(R12) \
+	PREFETCHT1 448(R12) \
+	PREFETCHT1 512(R12)
+
+#define AHEAD14 \
+	AHEAD9              \
+	PREFETCHT1 576(R12) \
+	PREFETCHT1 640(R12) \
+	PREFETCHT1 704(R12) \
+	PREFETCHT1 768(R12) \
+	PREFETCHT1 832(R12)
 
 // CHUNK begins the next STEPS steps, or those that are left.
 #define CHUNK(STEPS) \
@@ -187,7 +212,6 @@ GLOBL q6_KSpread<>(SB), RODATA|NOPTR, $64
 
 // Four blocks of a row: their nibbles meet Z2 (low) and Z3 (high) on top of Z5, −8·Σq; their scales go to the lanes in K.
 #define Q4_0ROW(PTR, ACC, K) \
-	PREFETCHT0   (PTR)(R12*1)       \
 	VPERMB       (PTR), Z30, Z6     \
 	VINSERTI32X4 $3, 56(PTR), Z6, Z6 \
 	VPSRLW       $4, Z6, Z7         \
@@ -225,6 +249,9 @@ q4_0chunk:
 	CHUNK(8)
 
 q4_0loop:
+	AHEAD5
+	ADDQ            $288, R12
+	ADDQ $288, R12
 	VMOVDQU64       (DI), Z0
 	VMOVDQU64       64(DI), Z1
 	VSHUFI32X4      $0x88, Z1, Z0, Z2
@@ -255,8 +282,6 @@ q4_0loop:
 
 // Four blocks of a row: two meet Z0 on top of Z2, two meet Z1 on top of Z3.
 #define Q8_0ROW(PTR, ACC, K) \
-	PREFETCHT0   (PTR)(R12*1)               \
-	PREFETCHT0   64(PTR)(R12*1)          \
 	VMOVDQU      2(PTR), Y6               \
 	VMOVDQU      70(PTR), Y7              \
 	VINSERTI64X4 $1, 36(PTR), Z6, Z6      \
@@ -289,6 +314,9 @@ q8_0chunk:
 	CHUNK(8)
 
 q8_0loop:
+	AHEAD9
+	ADDQ            $544, R12
+	ADDQ $544, R12
 	VMOVDQU64       (DI), Z0
 	VMOVDQU64       64(DI), Z1
 	VMOVQ           (DX), X2
@@ -319,8 +347,6 @@ q8_0loop:
 
 // One block of a row: sub-blocks 0, 2, 1 and 3 to QA, 4, 6, 5 and 7 to QB.
 #define Q4_KROW(PTR, QA, QB) \
-	PREFETCHT0 (PTR)(R12*1)         \
-	PREFETCHT0 64(PTR)(R12*1)    \
 	VMOVDQU64  16(PTR), Z18       \
 	VMOVDQU64  80(PTR), Z20       \
 	VPSRLW     $4, Z18, Z19       \
@@ -358,6 +384,9 @@ q4_Kchunk:
 	CHUNK(4)
 
 q4_Kloop:
+	AHEAD9
+	ADDQ            $576, R12
+	ADDQ $576, R12
 	VMOVDQU64       (DI), Z8
 	VMOVDQU64       64(DI), Z9
 	VMOVDQU64       128(DI), Z10
@@ -466,11 +495,6 @@ q4_Kloop:
 	VCVTDQ2PS       P, P               \
 	VFMADD231PS     Z18, P, Z16
 
-#define Q6_KAHEAD(PTR) \
-	PREFETCHT0 (PTR)(R12*1)         \
-	PREFETCHT0 64(PTR)(R12*1)    \
-	PREFETCHT0 128(PTR)(R12*1)
-
 // func dotQ6_Kx4AVX512(t *Dot4)
 TEXT ·dotQ6_Kx4AVX512(SB), NOSPLIT, $0-8
 	ARGS
@@ -495,10 +519,9 @@ q6_Kchunk:
 	CHUNK(4)
 
 q6_Kloop:
-	Q6_KAHEAD(SI)
-	Q6_KAHEAD(R8)
-	Q6_KAHEAD(R9)
-	Q6_KAHEAD(R10)
+	AHEAD14
+	ADDQ            $840, R12
+	ADDQ $840, R12
 	VMOVDQU64    (DI), Z0
 	VMOVDQU64    64(DI), Z1
 	VMOVDQU64    128(DI), Z2

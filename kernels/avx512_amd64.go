@@ -57,6 +57,10 @@ var dotKernels = map[quant.Type]dotKernel{
 // unpack them into a tile first.
 const dotColumns = 4
 
+// dotAhead is how many bytes beyond the next four rows are asked for while these are multiplied: with pages of 4 KiB,
+// as files are mapped, enough for the next one's address to be translated in time.
+const dotAhead = 4096
+
 func mulAVX512(dst []float32, stride int, w *Matrix, from, to int, x *Activations, pick []int32, s *Scratch) {
 	if columns(x, pick) == 0 || w.Cols == 0 || from >= to {
 		generic.Mul[w.Type](dst, stride, w, from, to, x, pick, s)
@@ -76,7 +80,7 @@ func mulAVX512(dst []float32, stride int, w *Matrix, from, to int, x *Activation
 func mulDots(d dotKernel, dst []float32, w *Matrix, from, to int, x *Activations, column int, s *Scratch) {
 	t := &s.native.dot
 	block := column * w.Cols / Q8Block
-	t.Steps, t.Ahead = w.Cols/d.step, len(t.Rows)*w.RowBytes // to the next rows
+	t.Steps, t.Ahead = w.Cols/d.step, len(t.Rows)*w.RowBytes+dotAhead
 	t.Q, t.ColumnScales = &x.Q[column*w.Cols], &x.Scales[block]
 	switch {
 	case d.sums:
