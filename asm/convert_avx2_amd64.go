@@ -57,3 +57,16 @@ func WidenBF16AVX2(dst *float32, src *byte, n int)
 //
 //go:noescape
 func WidenQ8_0AVX2(dst *float32, src *byte, n int)
+
+// WidenKeysQ8_0AVX2 decodes n blocks of 32 dimensions of sixteen interleaved keys:
+//
+//	for b := range n {
+//		for i := range 32 {
+//			for lane := range 16 {
+//				dst[512*b+16*i+lane] = quant.F16ToF32(src[544*b+2*lane:]) * float32(int8(src[544*b+32+16*i+lane]))
+//			}
+//		}
+//	}
+//
+//go:noescape
+func WidenKeysQ8_0AVX2(dst *float32, src *byte, n int)

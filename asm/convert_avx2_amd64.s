@@ -217,7 +217,7 @@ TEXT ·WidenQ8_0AVX2(SB), NOSPLIT, $0-24
 	JZ    done
 
 block:
-	PREFETCHT0   4096(SI) // as above
+	PREFETCHT0   4096(SI) // beyond the end at times, which does no harm
 	VPBROADCASTW (SI), X0
 	VCVTPH2PS    X0, Y0
 	VPMOVSXBD    2(SI), Y1
@@ -240,6 +240,48 @@ block:
 	ADDQ         $128, DI
 	DECQ         CX
 	JNZ          block
+
+done:
+	VZEROUPPER
+	RET
+
+// func WidenKeysQ8_0AVX2(dst *float32, src *byte, n int)
+TEXT ·WidenKeysQ8_0AVX2(SB), NOSPLIT, $0-24
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  n+16(FP), CX
+	TESTQ CX, CX
+	JZ    done
+
+block:
+	VCVTPH2PS (SI), Y0
+	VCVTPH2PS 16(SI), Y1
+	ADDQ      $32, SI
+	MOVQ      $16, AX
+
+two:
+	VPMOVSXBD (SI), Y2
+	VPMOVSXBD 8(SI), Y3
+	VPMOVSXBD 16(SI), Y4
+	VPMOVSXBD 24(SI), Y5
+	VCVTDQ2PS Y2, Y2
+	VCVTDQ2PS Y3, Y3
+	VCVTDQ2PS Y4, Y4
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y0, Y2, Y2
+	VMULPS    Y1, Y3, Y3
+	VMULPS    Y0, Y4, Y4
+	VMULPS    Y1, Y5, Y5
+	VMOVUPS   Y2, (DI)
+	VMOVUPS   Y3, 32(DI)
+	VMOVUPS   Y4, 64(DI)
+	VMOVUPS   Y5, 96(DI)
+	ADDQ      $32, SI
+	ADDQ      $128, DI
+	DECQ      AX
+	JNZ       two
+	DECQ      CX
+	JNZ       block
 
 done:
 	VZEROUPPER

@@ -2,8 +2,6 @@
 
 package asm
 
-import "unsafe"
-
 // The kernels of this file work on whole vectors of four; what is left over passes through a vector of its own.
 
 // ExpSumNEON replaces each value by its exponential and returns the sum:
@@ -104,6 +102,3 @@ func swiGLU4(dst, gate, up *float32, n int)
 //
 //go:noescape
 func geGLU4(dst, gate, up *float32, n int)
-
-// advance returns the address so many bytes on.
-func advance[T any](p *T, bytes int) *T { return (*T)(unsafe.Add(unsafe.Pointer(p), bytes)) }

@@ -5,15 +5,16 @@ package asm
 // The exponential is 2ⁿ·e^r with r in ±ln(2)/2 and a polynomial for e^r: within 1 unit in the last place. Below
 // −87.3365, where results would not be normal numbers any more, it is 0; above 88.7228 it is +Inf. NaN stays NaN.
 
-// ExpSumAVX2 replaces values by their exponentials, and adds these up:
+// SoftmaxAVX2 replaces n values, a multiple of 16 and at least that many, by exponentials, and adds these up:
 //
+//	m = max(most, scale*x[0], scale*x[1], …)
 //	for i := range n {
-//		x[i] = exp(x[i] - shift)
+//		x[i] = exp(scale*x[i] - m)
 //		sum += x[i]
 //	}
 //
 //go:noescape
-func ExpSumAVX2(x *float32, n int, shift float32) (sum float32)
+func SoftmaxAVX2(x *float32, n int, scale, most float32) (m, sum float32)
 
 // SoftcapAVX2 bounds values:
 //

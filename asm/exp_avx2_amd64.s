@@ -66,46 +66,54 @@ LANEMASKS
 	MOVQ up+16(FP), DX  \
 	MOVQ n+24(FP), CX
 
-// func ExpSumAVX2(x *float32, n int, shift float32) (sum float32)
-TEXT ·ExpSumAVX2(SB), NOSPLIT, $0-28
+// func SoftmaxAVX2(x *float32, n int, scale, most float32) (m, sum float32)
+TEXT ·SoftmaxAVX2(SB), NOSPLIT, $0-32
 	MOVQ         x+0(FP), DI
 	MOVQ         n+8(FP), CX
-	MOVSS        shift+16(FP), X8
+	MOVSS        scale+16(FP), X7
+	VBROADCASTSS X7, Y7
+	MOVSS        most+20(FP), X8
+	VBROADCASTSS X8, Y8
+	VMOVAPS      Y8, Y5
+	MOVQ         DI, SI
+	MOVQ         CX, DX
+
+most:
+	VMULPS (SI), Y7, Y0
+	VMULPS 32(SI), Y7, Y1
+	VMAXPS Y0, Y8, Y8
+	VMAXPS Y1, Y5, Y5
+	ADDQ   $64, SI
+	SUBQ   $16, DX
+	JNZ    most
+	VMAXPS       Y5, Y8, Y8
+	VEXTRACTF128 $1, Y8, X0
+	VMAXPS       X0, X8, X8
+	VPSHUFD      $0x4E, X8, X0
+	VMAXPS       X0, X8, X8
+	VPSHUFD      $0xB1, X8, X0
+	VMAXPS       X0, X8, X8
+	VMOVSS       X8, m+24(FP)
 	VBROADCASTSS X8, Y8
 	EXPCONSTANTS
 	VXORPS       Y6, Y6, Y6
-	SUBQ         $8, CX
-	JLT          rest
 
 eight:
-	VMOVUPS (DI), Y0
-	VSUBPS  Y8, Y0, Y0
+	VMULPS (DI), Y7, Y0
+	VSUBPS Y8, Y0, Y0
 	EXP(Y0, Y1, Y2, Y3)
 	VMOVUPS Y2, (DI)
 	VADDPS  Y2, Y6, Y6
 	ADDQ    $32, DI
 	SUBQ    $8, CX
-	JGE     eight
-
-rest:
-	ADDQ       $8, CX
-	JZ         done
-	MASK
-	VMASKMOVPS (DI), Y7, Y0
-	VSUBPS     Y8, Y0, Y0
-	EXP(Y0, Y1, Y2, Y3)
-	VMASKMOVPS Y2, Y7, (DI)
-	VANDPS     Y7, Y2, Y2
-	VADDPS     Y2, Y6, Y6
-
-done:
+	JNZ     eight
 	VEXTRACTF128 $1, Y6, X0
 	VADDPS       X0, X6, X6
 	VPSHUFD      $0x4E, X6, X0
 	VADDPS       X0, X6, X6
 	VPSHUFD      $0xB1, X6, X0
 	VADDPS       X0, X6, X6
-	VMOVSS       X6, sum+24(FP)
+	VMOVSS       X6, sum+28(FP)
 	VZEROUPPER
 	RET
 

@@ -2,8 +2,6 @@
 
 package asm
 
-import "unsafe"
-
 // TileRows is the number of weight rows in a tile of [Gemm8].
 const TileRows = 32
 
@@ -95,5 +93,3 @@ func (t *Gemm8) skip(n int) {
 	}
 	t.Dst = advance(t.Dst, n*t.DstStride)
 }
-
-func advance[T any](p *T, bytes int) *T { return (*T)(unsafe.Add(unsafe.Pointer(p), bytes)) }

@@ -18,8 +18,7 @@ package asm
 //		}
 //	}
 //
-// All kernels add up in this order, whatever the type of the rows and however many rows and columns there are. Those of
-// Q8_0 prefetch beyond the rows.
+// All kernels add up in this order, whatever the type of the rows and however many rows and columns there are.
 type RowsDot struct {
 	Rows      *byte
 	RowStride int // in bytes
@@ -67,66 +66,3 @@ func DotBF16x1AVX2(t *RowsDot)
 //
 //go:noescape
 func DotBF16x2AVX2(t *RowsDot)
-
-// DotQ8_0x1AVX2 takes rows of Q8_0 and one column of floats. N must be a multiple of 32.
-//
-//go:noescape
-func DotQ8_0x1AVX2(t *RowsDot)
-
-// DotQ8_0x2AVX2 takes rows of Q8_0 and two columns of floats. N must be a multiple of 32.
-//
-//go:noescape
-func DotQ8_0x2AVX2(t *RowsDot)
-
-// RowsAdd adds stored rows, weighted, to up to three outputs:
-//
-//	for c := range outputs {
-//		for i := range N {
-//			for r := range Count {
-//				Out[c][i] = fma(W[c][r], Rows[r][i], Out[c][i])
-//			}
-//		}
-//	}
-type RowsAdd struct {
-	Rows      *byte
-	RowStride int // in bytes
-	Count     int // at least 1
-	N         int // values in a row
-	W         [3]*float32
-	Out       [3]*float32
-}
-
-// AddF32x1AVX2 takes rows of float32 and one output.
-//
-//go:noescape
-func AddF32x1AVX2(t *RowsAdd)
-
-// AddF32x2AVX2 takes rows of float32 and two outputs.
-//
-//go:noescape
-func AddF32x2AVX2(t *RowsAdd)
-
-// AddF32x3AVX2 takes rows of float32 and three outputs.
-//
-//go:noescape
-func AddF32x3AVX2(t *RowsAdd)
-
-// AddF16x1AVX2 takes rows of binary16 and one output. N must be a multiple of 8.
-//
-//go:noescape
-func AddF16x1AVX2(t *RowsAdd)
-
-// AddF16x2AVX2 takes rows of binary16 and two outputs. N must be a multiple of 8.
-//
-//go:noescape
-func AddF16x2AVX2(t *RowsAdd)
-
-// AddQ8_0x1AVX2 takes rows of Q8_0 and one output. N must be a multiple of 32.
-//
-//go:noescape
-func AddQ8_0x1AVX2(t *RowsAdd)
-
-// AddQ8_0x2AVX2 takes rows of Q8_0 and two outputs. N must be a multiple of 32.
-//
-//go:noescape
-func AddQ8_0x2AVX2(t *RowsAdd)

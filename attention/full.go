@@ -1,10 +1,6 @@
-// Package attention computes what a query sees in a cache: softmax-weighted sums of values, by the online softmax, in
-// which partial results over parts of the cache merge exactly.
 package attention
 
 import (
-	"math"
-
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/kvcache"
 )
@@ -19,48 +15,56 @@ type Params struct {
 	Window int32
 }
 
-// Scratch is memory that one thread reuses from call to call.
-type Scratch struct {
-	kernels *kernels.Scratch
-	scores  []float32
-	state   []float32
+// Queries are the queries that meet a view together: of some rows of a sequence, the heads that share a KV head.
+type Queries struct {
+	Q         []float32 // query h of row i at i·QStride + h·keyDim
+	Out       []float32 // its output at i·OutStride + h·valueDim
+	QStride   int
+	OutStride int
+	Heads     int     // queries of a row
+	Positions []int32 // of the rows, ascending
 }
 
-// NewScratch makes scratch memory that shares a thread's kernel scratch.
-func NewScratch(k *kernels.Scratch) *Scratch { return &Scratch{kernels: k} }
-
-func (s *Scratch) room(p *[]float32, n int) []float32 {
-	if cap(*p) < n {
-		*p = make([]float32, n)
+// Full attends from each query to all rows of the view that it may see: those at positions up to its own, and within the
+// window. A query that sees nothing gets zeros.
+//
+// The softmax runs over one span after the other with a running maximum and sum per query: when a span raises the
+// maximum by δ, what has been summed is scaled by exp(−δ) (Milakov and Gimelshein 2018; Rabe and Staats 2021). The result
+// for a query does not depend on the queries beside it: it is the same, bit for bit, for a row alone and in a batch.
+func Full(impl *kernels.Implementation, q *Queries, view *kvcache.View, p *Params, s *Scratch) {
+	m := len(q.Positions) * q.Heads
+	total := s.partial(&s.total, m, view)
+	s.pack(q, view)
+	for segment := range Segments(view) {
+		if segment == 0 {
+			s.segment(impl, q, view, segment, p, total)
+			continue
+		}
+		next := s.partial(&s.next, m, view)
+		s.segment(impl, q, view, segment, p, next)
+		total.Merge(impl, &next)
 	}
-	return (*p)[:n]
+	total.Finish(q, view.ValueDim)
 }
 
-// Full attends from the query heads that share a KV head, at position pos, to all rows of the view that they may see:
-// those at positions up to pos, and within the window. A query that sees nothing gets zeros.
-//
-// q: [heads, keyDim]; out: [heads, valueDim].
-//
-// The softmax runs over one page after the other with a running maximum m and sum l per head: when a page raises the
-// maximum by δ, what has been summed is scaled by exp(−δ) (Milakov and Gimelshein 2018; Rabe and Staats 2021).
-func Full(impl *kernels.Implementation, out, q []float32, view *kvcache.View, pos int32, p *Params, s *Scratch) {
-	heads := len(q) / view.KeyDim
-	clear(out)
-	state := s.room(&s.state, 2*heads)
-	most, sum := state[:heads], state[heads:]
-	for h := range heads {
-		most[h], sum[h] = float32(math.Inf(-1)), 0
-	}
-	for i := range view.Spans {
-		from, to := visible(&view.Spans[i], pos, p.Window)
-		if from < to {
-			addSpan(impl, out, q, view, &view.Spans[i], from, to, p, most, sum, s)
-		}
-	}
-	for h := range heads {
-		if sum[h] > 0 {
-			scale(out[h*view.ValueDim:(h+1)*view.ValueDim], 1/sum[h])
-		}
+// SegmentSpans is the number of spans after which the softmax starts anew, to be merged with what came before. It is what
+// a thread takes on when several work on the same query.
+const SegmentSpans = 16
+
+// Segments is the number of segments of a view.
+func Segments(view *kvcache.View) int { return (len(view.Spans) + SegmentSpans - 1) / SegmentSpans }
+
+// Segment attends to one segment of the view. Merging the partial results of all of them in order, the first one first,
+// gives what Full gives, bit for bit.
+func Segment(impl *kernels.Implementation, q *Queries, view *kvcache.View, segment int, p *Params, to Partial, s *Scratch) {
+	to.clear()
+	s.pack(q, view)
+	s.segment(impl, q, view, segment, p, to)
+}
+
+func (s *Scratch) segment(impl *kernels.Implementation, q *Queries, view *kvcache.View, segment int, p *Params, to Partial) {
+	for i := segment * SegmentSpans; i < min((segment+1)*SegmentSpans, len(view.Spans)); i++ {
+		s.span(impl, q, view, &view.Spans[i], p, to)
 	}
 }
 
@@ -73,36 +77,51 @@ func visible(span *kvcache.Span, pos, window int32) (from, to int) {
 	return from, to
 }
 
-// addSpan adds the rows [from, to) of a span to the running softmax of every head.
-func addSpan(impl *kernels.Implementation, out, q []float32, view *kvcache.View, span *kvcache.Span, from, to int,
-	p *Params, most, sum []float32, s *Scratch) {
-	n, total := to-from, span.Rows()
-	keySize, valueSize := len(span.Keys)/total, len(span.Values)/total
-	scores := s.room(&s.scores, len(most)*n)
-	impl.DotRows(scores, q, view.KeyDim, span.Keys[from*keySize:to*keySize], view.Type, n, s.kernels)
-	for h := range most {
-		row := scores[h*n : (h+1)*n]
-		scale(row, p.Scale)
-		if p.Softcap > 0 {
-			impl.Softcap(row, p.Softcap)
-		}
-		high := most[h]
-		for _, v := range row {
-			high = max(high, v)
-		}
-		if high > most[h] {
-			shrink := float32(math.Exp(float64(most[h] - high)))
-			scale(out[h*view.ValueDim:(h+1)*view.ValueDim], shrink)
-			sum[h] *= shrink
-			most[h] = high
-		}
-		sum[h] += impl.ExpSum(row, high)
+// span adds a span to the running softmax of every query. All queries are multiplied by the rows that any of them sees,
+// in whole groups of keys; what one of them does not see weighs nothing.
+func (s *Scratch) span(impl *kernels.Implementation, q *Queries, view *kvcache.View, span *kvcache.Span, p *Params, to Partial) {
+	last := len(q.Positions) - 1
+	low, _ := visible(span, q.Positions[0], p.Window)
+	_, high := visible(span, q.Positions[last], p.Window)
+	if low >= high {
+		return
 	}
-	impl.AddRows(out, scores, view.ValueDim, span.Values[from*valueSize:to*valueSize], view.Type, n, s.kernels)
+	low = low / kernels.KeyGroup * kernels.KeyGroup
+	n := (high - low + kernels.KeyGroup - 1) / kernels.KeyGroup * kernels.KeyGroup
+	keySize, valueSize := view.KeyBytes, view.ValueBytes
+	scores := s.room(&s.scores, len(q.Positions)*q.Heads*n)
+	impl.Scores(scores, n, s.queries, view.KeyDim, span.Keys[low*keySize:(low+n)*keySize], view.Type, n, s.kernels)
+	for i, pos := range q.Positions {
+		from, end := visible(span, pos, p.Window)
+		from, end = max(from-low, 0), end-low
+		for h := i * q.Heads; h < (i+1)*q.Heads; h++ {
+			s.weigh(impl, scores[h*n:(h+1)*n], from, end, p, to, h)
+		}
+	}
+	impl.AddValues(to.out, scores, n, view.ValueDim, span.Values[low*valueSize:high*valueSize], view.Type, high-low, s.kernels)
 }
 
-func scale(x []float32, by float32) {
-	for i := range x {
-		x[i] *= by
+// weigh makes the scores [from, end) of query h the weights of their rows, and all others 0.
+func (s *Scratch) weigh(impl *kernels.Implementation, scores []float32, from, end int, p *Params, to Partial, h int) {
+	if from >= end {
+		clear(scores)
+		return
 	}
+	scale := p.Scale
+	if p.Softcap > 0 {
+		seen := scores[from:end]
+		for j := range seen {
+			seen[j] *= scale
+		}
+		impl.Softcap(seen, p.Softcap)
+		scale = 1
+	}
+	fill(scores[:from], hidden)
+	fill(scores[end:], hidden)
+	most, sum := impl.Softmax(scores, scale, to.most[h])
+	if most > to.most[h] {
+		to.rescale(h, exp(to.most[h]-most))
+		to.most[h] = most
+	}
+	to.sum[h] += sum
 }

@@ -18,14 +18,14 @@ func newAVX2() *Implementation {
 	impl.Dot = dotAVX2
 	impl.Axpy = axpyAVX2
 	impl.RMSNorm = rmsNormAVX2
-	impl.ExpSum = expSumAVX2
+	impl.Softmax = softmaxAVX2
 	impl.Softcap = softcapAVX2
 	impl.SwiGLU = swiGLUAVX2
 	impl.GeGLU = geGLUAVX2
 	impl.RopeHalves = ropeHalvesAVX2
 	impl.RopePairs = ropePairsAVX2
-	impl.DotRows = dotRowsAVX2
-	impl.AddRows = addRowsAVX2
+	rows := cachedRows{gemm: asm.Gemm32AVX2, widen: widen, widenKeys: widenKeysAVX2}
+	impl.Scores, impl.AddValues = rows.scores, rows.addValues
 	impl.Mul = maps.Clone(generic.Mul)
 	for _, t := range []quant.Type{quant.F32, quant.F16, quant.BF16} {
 		impl.Mul[t] = mulFloatsAVX2

@@ -132,19 +132,6 @@ func TestNoAllocationAVX2(t *testing.T) {
 			}
 		}
 	}
-	for _, typ := range []quant.Type{quant.F32, quant.F16, quant.Q8_0} {
-		for _, heads := range []int{1, 2, 5} {
-			const n, dim = 37, 64
-			_, rows := encodedRows(t, rng, typ, n, dim)
-			q, w := randoms(rng, heads*dim), randoms(rng, heads*n)
-			if got := testing.AllocsPerRun(3, func() {
-				impl.DotRows(w, q, dim, rows, typ, n, &s)
-				impl.AddRows(q, w, dim, rows, typ, n, &s)
-			}); got != 0 {
-				t.Errorf("%s for %d heads: %v allocations", typ, heads, got)
-			}
-		}
-	}
 }
 
 func BenchmarkUnpackAVX2(b *testing.B) {

@@ -33,11 +33,11 @@ func rmsNormAVX2(dst, x, w []float32, eps float32) {
 	asm.ScaleAVX2(&dst[:n][0], &x[0], &w[:n][0], n, scale)
 }
 
-func expSumAVX2(x []float32, shift float32) float32 {
+func softmaxAVX2(x []float32, scale, most float32) (m, sum float32) {
 	if len(x) == 0 {
-		return 0
+		return most, 0
 	}
-	return asm.ExpSumAVX2(&x[0], len(x), shift)
+	return asm.SoftmaxAVX2(&x[0], len(x)/KeyGroup*KeyGroup, scale, most)
 }
 
 func softcapAVX2(x []float32, limit float32) {

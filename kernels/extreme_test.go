@@ -167,41 +167,49 @@ func ulps(got float32, want float64) float64 {
 	return math.Abs(float64(got)-want) / math.Ldexp(1, max(exponent-24, -149))
 }
 
+// TestExpIsAccurate: with a maximum of 0, weights are exponentials.
 func TestExpIsAccurate(t *testing.T) {
 	each(t, func(t *testing.T, impl *Implementation) {
 		rng := rand.New(rand.NewPCG(32, 1))
 		const smallest = 0x1p-126
-		x, before := make([]float32, 1000), make([]float32, 1000)
+		x, before := make([]float32, 1024), make([]float32, 1024)
 		for range 200 {
 			for i := range x {
-				x[i] = float32(rng.Float64()*176.0586 - 87.3358)
+				x[i] = -float32(rng.Float64() * 87.3358)
 			}
 			copy(before, x)
-			impl.ExpSum(x, 0)
+			impl.Softmax(x, 1, 0)
 			for i, v := range before {
-				if want := math.Exp(float64(v)); ulps(x[i], want) > 2 && want <= math.MaxFloat32 {
+				if want := math.Exp(float64(v)); ulps(x[i], want) > 2 {
 					t.Fatalf("exp(%v) is %v, want %v: %v units in the last place off", v, x[i], want, ulps(x[i], want))
 				}
 			}
 		}
+		one := func(v float32) float32 {
+			y := make([]float32, 16)
+			y[7] = v
+			impl.Softmax(y, 1, 0)
+			return y[7]
+		}
 		inf := float32(math.Inf(1))
-		for _, c := range []struct{ x, want float32 }{{0, 1}, {float32(math.Copysign(0, -1)), 1}, {-inf, 0}, {inf, inf}, {89, inf},
-			{1e30, inf}, {-104, 0}, {-1e30, 0}, {-math.MaxFloat32, 0}} {
-			y := []float32{c.x, -1}
-			if sum := impl.ExpSum(y, 0); y[0] != c.want || sum < y[0] {
-				t.Errorf("exp(%v) is %v, want %v; the sum is %v", c.x, y[0], c.want, sum)
+		for _, c := range []struct{ x, want float32 }{{0, 1}, {float32(math.Copysign(0, -1)), 1}, {-inf, 0}, {-104, 0}, {-1e30, 0}, {-math.MaxFloat32, 0}} {
+			if got := one(c.x); got != c.want {
+				t.Errorf("exp(%v) is %v, want %v", c.x, got, c.want)
 			}
 		}
 		for v := float32(-87.2); v > -104; v -= 0.01 { // numbers that are not normal may be taken for 0
-			y := []float32{v}
-			impl.ExpSum(y, 0)
-			if want := math.Exp(float64(v)); math.Abs(float64(y[0])-want) > smallest && ulps(y[0], want) > 2 {
-				t.Fatalf("exp(%v) is %v, want %v", v, y[0], want)
+			if got, want := one(v), math.Exp(float64(v)); math.Abs(float64(got)-want) > smallest && ulps(got, want) > 2 {
+				t.Fatalf("exp(%v) is %v, want %v", v, got, want)
 			}
 		}
-		nan := []float32{float32(math.NaN()), 0, math.Float32frombits(0x7f800123), math.Float32frombits(0xffc00001)}
-		if sum := impl.ExpSum(nan, 0); nan[0] == nan[0] || nan[1] != 1 || nan[2] == nan[2] || nan[3] == nan[3] || sum == sum {
-			t.Errorf("exponentials of NaN, 0, NaN and NaN: %v, sum %v", nan, sum)
+		for _, bits := range []uint32{0x7fc00000, 0x7f800123, 0xffc00001} {
+			for _, at := range []int{0, 9, 15} {
+				y := make([]float32, 16)
+				y[at] = math.Float32frombits(bits)
+				if _, sum := impl.Softmax(y, 1, 0); y[at] == y[at] || sum == sum {
+					t.Errorf("the weight of NaN is %v, the sum %v", y[at], sum)
+				}
+			}
 		}
 	})
 }

@@ -121,67 +121,6 @@ func shifted[T any](x []T, by int) []T {
 	return append(make([]T, by, by+len(x)), x...)[by:]
 }
 
-func TestRowsStayWithinTheirOperands(t *testing.T) {
-	each(t, func(t *testing.T, impl *Implementation) {
-		rng := rand.New(rand.NewPCG(23, 1))
-		for _, typ := range []quant.Type{quant.F32, quant.F16, quant.Q8_0, quant.BF16} {
-			for _, dim := range []int{1, 7, 8, 17, 32, 64, 80, 96, 128, 160, 256} {
-				if dim%typ.BlockLen() != 0 {
-					continue
-				}
-				for _, n := range []int{1, 3, 4, 5, 16, 17, 33} {
-					for _, heads := range []int{1, 2, 3, 4, 7} {
-						rowsWithin(t, impl, rng, typ, dim, n, heads)
-					}
-				}
-			}
-		}
-	})
-}
-
-func rowsWithin(t *testing.T, impl *Implementation, rng *rand.Rand, typ quant.Type, dim, n, heads int) {
-	t.Helper()
-	_, stored := encodedRows(t, rng, typ, n, dim)
-	q, w, before := randoms(rng, heads*dim), randoms(rng, heads*n), randoms(rng, heads*dim)
-	dots, out := make([]float32, heads*n), append([]float32(nil), before...)
-	impl.DotRows(dots, q, dim, stored, typ, n, new(Scratch))
-	impl.AddRows(out, w, dim, stored, typ, n, new(Scratch))
-	what := fmt.Sprintf("%s, %d rows of %d, %d heads", typ, n, dim, heads)
-	sides(t, func(f *fences, start bool) {
-		rows := fenced(f, stored, start)
-		d, o := fenced(f, make([]float32, heads*n), start), fenced(f, before, start)
-		impl.DotRows(d, fenced(f, q, start), dim, rows, typ, n, new(Scratch))
-		sameBits(t, what, d, dots)
-		impl.AddRows(o, fenced(f, w, start), dim, rows, typ, n, new(Scratch))
-		sameBits(t, what, o, out)
-	})
-}
-
-// TestRowsAreTheSameForAnyNumberOfHeads: what a head sees does not depend on the heads beside it.
-func TestRowsAreTheSameForAnyNumberOfHeads(t *testing.T) {
-	each(t, func(t *testing.T, impl *Implementation) {
-		rng := rand.New(rand.NewPCG(24, 1))
-		for _, typ := range []quant.Type{quant.F32, quant.F16, quant.Q8_0} {
-			for _, dim := range []int{32, 96, 128} {
-				const n, heads = 21, 11
-				_, rows := encodedRows(t, rng, typ, n, dim)
-				q, w := randoms(rng, heads*dim), randoms(rng, heads*n)
-				dots, out := make([]float32, heads*n), make([]float32, heads*dim)
-				impl.DotRows(dots, q, dim, rows, typ, n, new(Scratch))
-				impl.AddRows(out, w, dim, rows, typ, n, new(Scratch))
-				for count := 1; count < heads; count++ {
-					d, o := make([]float32, count*n), make([]float32, count*dim)
-					first := heads - count
-					impl.DotRows(d, q[first*dim:], dim, rows, typ, n, new(Scratch))
-					impl.AddRows(o, w[first*n:], dim, rows, typ, n, new(Scratch))
-					sameBits(t, fmt.Sprintf("%s, %d of %d heads", typ, count, heads), d, dots[first*n:])
-					sameBits(t, fmt.Sprintf("%s, %d of %d heads", typ, count, heads), o, out[first*dim:])
-				}
-			}
-		}
-	})
-}
-
 func TestVectorsStayWithinTheirOperands(t *testing.T) {
 	each(t, func(t *testing.T, impl *Implementation) {
 		rng := rand.New(rand.NewPCG(25, 1))
@@ -196,7 +135,11 @@ func TestVectorsStayWithinTheirOperands(t *testing.T) {
 					impl.RMSNorm(d, put(x), put(w), 1e-6)
 					return d
 				},
-				"ExpSum":  func(put func([]float32) []float32) []float32 { d := put(x); return append(d, impl.ExpSum(d, 1)) },
+				"Softmax": func(put func([]float32) []float32) []float32 {
+					d := put(x[:n/KeyGroup*KeyGroup])
+					high, sum := impl.Softmax(d, 0.5, 0)
+					return append(d, high, sum)
+				},
 				"Softcap": func(put func([]float32) []float32) []float32 { d := put(x); impl.Softcap(d, 2); return d },
 				"SwiGLU":  func(put func([]float32) []float32) []float32 { d := put(w); impl.SwiGLU(d, put(x), put(y)); return d },
 				"GeGLU":   func(put func([]float32) []float32) []float32 { d := put(w); impl.GeGLU(d, put(x), put(y)); return d },

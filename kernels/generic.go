@@ -13,15 +13,15 @@ var generic = Implementation{
 	Dot:        dotGeneric,
 	Axpy:       axpyGeneric,
 	RMSNorm:    rmsNormGeneric,
-	ExpSum:     expSumGeneric,
+	Softmax:    softmaxGeneric,
 	Softcap:    softcapGeneric,
 	SwiGLU:     swiGLUGeneric,
 	GeGLU:      geGLUGeneric,
 	RopeHalves: ropeHalvesGeneric,
 	RopePairs:  ropePairsGeneric,
 	Convert:    convertGeneric,
-	DotRows:    dotRowsGeneric,
-	AddRows:    addRowsGeneric,
+	Scores:     scoresGeneric,
+	AddValues:  addValuesGeneric,
 	Mul:        genericMul(),
 	Limits:     limitsGeneric,
 }
@@ -62,16 +62,6 @@ func rmsNormGeneric(dst, x, w []float32, eps float32) {
 
 func exp(x float32) float32 { return float32(math.Exp(float64(x))) }
 
-func expSumGeneric(x []float32, shift float32) float32 {
-	var sum float32
-	for i, v := range x {
-		e := exp(v - shift)
-		x[i] = e
-		sum += e
-	}
-	return sum
-}
-
 func softcapGeneric(x []float32, limit float32) {
 	for i, v := range x {
 		x[i] = limit * float32(math.Tanh(float64(v/limit)))
@@ -107,28 +97,6 @@ func ropePairsGeneric(x, cos, sin []float32) {
 		s := sin[i]
 		a, b := x[2*i], x[2*i+1]
 		x[2*i], x[2*i+1] = float32(a*c)-float32(b*s), float32(a*s)+float32(b*c)
-	}
-}
-
-func dotRowsGeneric(dst, q []float32, dim int, rows []byte, t quant.Type, n int, s *Scratch) {
-	row := s.Floats(dim)
-	size := len(rows) / n
-	for j := range n {
-		decodeRow(row, rows[j*size:(j+1)*size], t)
-		for g := 0; g*dim < len(q); g++ {
-			dst[g*n+j] = dotGeneric(q[g*dim:(g+1)*dim], row)
-		}
-	}
-}
-
-func addRowsGeneric(out, w []float32, dim int, rows []byte, t quant.Type, n int, s *Scratch) {
-	row := s.Floats(dim)
-	size := len(rows) / n
-	for j := range n {
-		decodeRow(row, rows[j*size:(j+1)*size], t)
-		for g := 0; g*dim < len(out); g++ {
-			axpyGeneric(w[g*n+j], row, out[g*dim:(g+1)*dim])
-		}
 	}
 }
 

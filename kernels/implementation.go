@@ -21,8 +21,9 @@ type Implementation struct {
 	Axpy func(alpha float32, x, y []float32)
 	// RMSNorm sets dst[i] = w[i]·x[i]/√(mean(x²)+eps). dst may be x.
 	RMSNorm func(dst, x, w []float32, eps float32)
-	// ExpSum replaces x[i] by exp(x[i]−shift) and returns the sum.
-	ExpSum func(x []float32, shift float32) float32
+	// Softmax replaces x[i] by exp(scale·x[i]−m), where m is the larger of most and the largest scale·x[i], and returns
+	// m and the sum. m must not be −Inf; len(x) is a multiple of KeyGroup.
+	Softmax func(x []float32, scale, most float32) (m, sum float32)
 	// Softcap replaces x[i] by limit·tanh(x[i]/limit).
 	Softcap func(x []float32, limit float32)
 	// SwiGLU sets dst[i] = SiLU(gate[i])·up[i]. dst may be gate.
@@ -37,11 +38,12 @@ type Implementation struct {
 	// Convert makes, of values [from, to) of row r's float form, the other forms that x has room for. from and to are
 	// multiples of Q8Block, or the row's end.
 	Convert func(x *Activations, r, from, to int)
-	// DotRows sets dst[g·n+j] = q_g·row_j, for each of the len(q)/dim queries and each of the n stored rows of dim
-	// values.
-	DotRows func(dst, q []float32, dim int, rows []byte, t quant.Type, n int, s *Scratch)
-	// AddRows adds Σ_j w[g·n+j]·row_j to out_g, for each of the len(out)/dim outputs and each of the n stored rows.
-	AddRows func(out, w []float32, dim int, rows []byte, t quant.Type, n int, s *Scratch)
+	// Scores sets dst[i·stride+j] = q_i·key_j, for each of the len(q)/dim queries and each of the n keys, in groups as
+	// [KeyGroup] says, of which n is a multiple.
+	Scores func(dst []float32, stride int, q []float32, dim int, keys []byte, t quant.Type, n int, s *Scratch)
+	// AddValues adds Σ_j w[i·stride+j]·value_j to out_i, for each of the outputs, which are ValueWidth(dim) values apart,
+	// and each of the n stored rows. What is beyond the first dim values of an output is undefined.
+	AddValues func(out, w []float32, stride, dim int, values []byte, t quant.Type, n int, s *Scratch)
 	// Mul holds the matrix product of each weight type.
 	Mul map[quant.Type]MulFunc
 	// Limits finds out what the processor can do with these instructions.

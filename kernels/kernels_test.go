@@ -116,26 +116,39 @@ func TestRMSNorm(t *testing.T) {
 	})
 }
 
-func TestExpSum(t *testing.T) {
+func TestSoftmax(t *testing.T) {
 	each(t, func(t *testing.T, impl *Implementation) {
 		rng := rand.New(rand.NewPCG(4, 1))
-		for _, n := range lengths {
-			x := guarded(randoms(rng, n))
-			x[0] = -200 // underflows
-			before := append([]float32(nil), x...)
-			got := impl.ExpSum(x, 3)
-			var sum float64
-			for i, v := range before {
-				want := math.Exp(float64(v) - 3)
-				near(t, "exp", x[i], want, want+1e-30, 2e-6)
-				sum += want
+		for _, n := range []int{16, 32, 48, 112, 128} {
+			for _, most := range []float32{float32(math.Inf(-1)), -1, 0.5, 9} {
+				x := guarded(randoms(rng, n))
+				x[n/3], x[n-1] = -2000, float32(math.Inf(-1)) // underflow, and a row that is not seen
+				before := append([]float32(nil), x...)
+				high, sum := impl.Softmax(x, 0.25, most)
+				want := most
+				for _, v := range before {
+					want = max(want, 0.25*v)
+				}
+				if high != want {
+					t.Fatalf("maximum of %d: %v, want %v", n, high, want)
+				}
+				var total float64
+				for i, v := range before {
+					want := math.Exp(float64(0.25*v) - float64(high))
+					near(t, "exp", x[i], want, want+1e-30, 2e-6)
+					total += want
+				}
+				near(t, fmt.Sprint("sum of ", n), sum, total, total+1e-30, 1e-5)
+				checkGuard(t, x)
 			}
-			near(t, fmt.Sprint("sum of ", n), got, sum, sum+1e-30, 1e-5)
-			checkGuard(t, x)
 		}
-		x := []float32{float32(math.Inf(-1)), 0}
-		if got := impl.ExpSum(x, 0); got != 1 || x[0] != 0 || x[1] != 1 {
-			t.Fatalf("exp of -Inf and 0: %v, sum %v", x, got)
+		x := make([]float32, 16)
+		for i := range x {
+			x[i] = float32(math.Inf(-1))
+		}
+		x[5] = 3.7
+		if high, sum := impl.Softmax(x, 1.3, float32(math.Inf(-1))); high != float32(3.7)*1.3 || sum != 1 || x[5] != 1 || x[4] != 0 {
+			t.Fatalf("softmax of one score: %v, sum %v, maximum %v", x, sum, high)
 		}
 	})
 }
@@ -211,59 +224,6 @@ func TestRope(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestRowsOfACache(t *testing.T) {
-	tolerances := map[quant.Type]float64{quant.F32: floatTolerance, quant.F16: floatTolerance, quant.Q8_0: floatTolerance}
-	each(t, func(t *testing.T, impl *Implementation) {
-		rng := rand.New(rand.NewPCG(8, 1))
-		for typ, tolerance := range tolerances {
-			for _, dim := range []int{32, 64, 96, 128, 256} {
-				for _, n := range []int{1, 2, 7, 8, 9, 128} {
-					for _, heads := range []int{1, 2, 3, 7} {
-						checkRows(t, impl, rng, typ, dim, n, heads, tolerance)
-					}
-				}
-			}
-		}
-		for _, dim := range []int{1, 8, 17, 80} { // float rows may have any length
-			checkRows(t, impl, rng, quant.F16, dim, 5, 2, floatTolerance)
-			checkRows(t, impl, rng, quant.F32, dim, 5, 2, floatTolerance)
-		}
-	})
-}
-
-func checkRows(t *testing.T, impl *Implementation, rng *rand.Rand, typ quant.Type, dim, n, heads int, tolerance float64) {
-	t.Helper()
-	var s Scratch
-	what := fmt.Sprintf("%s, %d rows of %d, %d heads", typ, n, dim, heads)
-	rows, stored := encodedRows(t, rng, typ, n, dim)
-	q, w := randoms(rng, heads*dim), randoms(rng, heads*n)
-	dots, out := guarded(make([]float32, heads*n)), guarded(randoms(rng, heads*dim))
-	before := append([]float32(nil), out...)
-	impl.DotRows(dots, q, dim, stored, typ, n, &s)
-	impl.AddRows(out, w, dim, stored, typ, n, &s)
-	for h := range heads {
-		for j := range n {
-			var want, scale float64
-			for i := range dim {
-				p := float64(q[h*dim+i]) * float64(rows[j*dim+i])
-				want, scale = want+p, scale+math.Abs(p)
-			}
-			near(t, what, dots[h*n+j], want, scale, tolerance)
-		}
-		for i := range dim {
-			want := float64(before[h*dim+i])
-			scale := math.Abs(want)
-			for j := range n {
-				p := float64(w[h*n+j]) * float64(rows[j*dim+i])
-				want, scale = want+p, scale+math.Abs(p)
-			}
-			near(t, what, out[h*dim+i], want, scale, tolerance)
-		}
-	}
-	checkGuard(t, dots)
-	checkGuard(t, out)
 }
 
 // encodedRows makes random rows and returns the values that their stored form has, and that form.

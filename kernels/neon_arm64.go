@@ -16,15 +16,12 @@ func newNEON() *Implementation {
 	impl.Dot = asm.DotNEON
 	impl.Axpy = asm.AxpyNEON
 	impl.RMSNorm = rmsNormNEON
-	impl.ExpSum = asm.ExpSumNEON
 	impl.Softcap = asm.SoftcapNEON
 	impl.SwiGLU = asm.SwiGLUNEON
 	impl.GeGLU = asm.GeGLUNEON
 	impl.RopeHalves = asm.RopeHalvesNEON
 	impl.RopePairs = asm.RopePairsNEON
 	impl.Convert = convertNEON
-	impl.DotRows = dotRowsNEON
-	impl.AddRows = addRowsNEON
 	impl.Mul = map[quant.Type]MulFunc{}
 	for _, p := range floatProducts {
 		impl.Mul[p.typ] = p.mul

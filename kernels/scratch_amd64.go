@@ -12,5 +12,5 @@ type nativeScratch struct {
 	blockDot  asm.BlockDot
 	blockTile *blockTile
 	rowsDot   asm.RowsDot
-	rowsAdd   asm.RowsAdd
+	gemm32    asm.Gemm32
 }

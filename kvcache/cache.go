@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
@@ -63,8 +64,7 @@ func (c Config) Bytes(rows int) (int64, error) {
 	return pages * page, nil
 }
 
-// Cache keeps every row it is given. One goroutine at a time may change it; Put may run in several, for different
-// rows or heads.
+// Cache keeps every row it is given. One goroutine at a time may change it, but for Put.
 type Cache struct {
 	cfg      Config
 	keyBytes int
@@ -75,7 +75,7 @@ type Cache struct {
 	peak     int64
 }
 
-// page holds PageRows rows of every layer and head. A page that a snapshot shares is never written to.
+// page holds PageRows rows, whole groups of keys, of every layer and head. A page that a snapshot shares is never written to.
 type page struct {
 	layers    [][]byte // per layer: for each head the keys, then the values
 	positions []int32  // of the rows in use
@@ -90,7 +90,7 @@ func New(cfg Config) (*Cache, error) {
 	}
 	c := &Cache{cfg: cfg, keyBytes: key, valBytes: value, views: make([]View, cfg.Layers*cfg.Heads)}
 	for i := range c.views {
-		c.views[i] = View{Type: cfg.Type, KeyDim: cfg.KeyDim, ValueDim: cfg.ValueDim}
+		c.views[i] = View{Type: cfg.Type, KeyDim: cfg.KeyDim, ValueDim: cfg.ValueDim, KeyBytes: key, ValueBytes: value}
 	}
 	return c, nil
 }
@@ -179,24 +179,28 @@ func (c *Cache) refresh(first int) {
 		for _, pg := range c.pages[first:] {
 			keys, values := c.head(pg, i/c.cfg.Heads, i%c.cfg.Heads)
 			n := len(pg.positions)
-			v.Spans = append(v.Spans, Span{Keys: keys[:n*c.keyBytes], Values: values[:n*c.valBytes], Positions: pg.positions})
+			groups := (n + kernels.KeyGroup - 1) / kernels.KeyGroup * kernels.KeyGroup
+			v.Spans = append(v.Spans, Span{Keys: keys[:groups*c.keyBytes], Values: values[:n*c.valBytes], Positions: pg.positions})
 		}
 	}
 }
 
-// Put stores a row's key and value for one layer and KV head. It is an error if a value cannot be stored in the row
-// type.
-func (c *Cache) Put(layer, head, row int, key, value []float32) error {
-	if row < 0 || row >= c.rows || layer < 0 || layer >= c.cfg.Layers || head < 0 || head >= c.cfg.Heads {
-		return fmt.Errorf("kvcache: no row %d of head %d in layer %d", row, head, layer)
+// Put fills rows from row first on, of one layer and KV head, with keys and values in their stored form: whole rows of
+// the cache's type, as many keys as values. The rows must have been appended. It may run in several goroutines at once
+// for different rows or heads.
+func (c *Cache) Put(layer, head, first int, keys, values []byte) error {
+	n := len(keys) / c.keyBytes
+	if len(keys) != n*c.keyBytes || len(values) != n*c.valBytes {
+		return fmt.Errorf("kvcache: %d bytes of keys and %d of values are not as many rows of %d and %d", len(keys), len(values), c.keyBytes, c.valBytes)
 	}
-	keys, values := c.head(c.pages[row/PageRows], layer, head)
-	r := row % PageRows
-	if err := quant.Encode(c.cfg.Type, keys[r*c.keyBytes:(r+1)*c.keyBytes], key); err != nil {
-		return fmt.Errorf("kvcache: key of row %d, layer %d, head %d: %w", row, layer, head, err)
+	if first < 0 || first > c.rows || n > c.rows-first || layer < 0 || layer >= c.cfg.Layers || head < 0 || head >= c.cfg.Heads {
+		return fmt.Errorf("kvcache: no %d rows from %d on of head %d in layer %d", n, first, head, layer)
 	}
-	if err := quant.Encode(c.cfg.Type, values[r*c.valBytes:(r+1)*c.valBytes], value); err != nil {
-		return fmt.Errorf("kvcache: value of row %d, layer %d, head %d: %w", row, layer, head, err)
+	for i := range n {
+		k, v := c.head(c.pages[(first+i)/PageRows], layer, head)
+		at := (first + i) % PageRows
+		kernels.PutKey(k, c.cfg.Type, c.cfg.KeyDim, at, keys[i*c.keyBytes:(i+1)*c.keyBytes])
+		copy(v[at*c.valBytes:], values[i*c.valBytes:(i+1)*c.valBytes])
 	}
 	return nil
 }

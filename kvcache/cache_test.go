@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/weights/quant"
 	"pgregory.net/rapid"
 )
@@ -41,11 +42,32 @@ func fill(t interface{ Fatal(...any) }, c *Cache, row int, mark float32) {
 			for i := range value {
 				value[i] = -entry(mark, l, h, i)
 			}
-			if err := c.Put(l, h, row, key, value); err != nil {
+			if err := c.Put(l, h, row, encode(t, c.cfg.Type, key), encode(t, c.cfg.Type, value)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
+}
+
+func encode(t interface{ Fatal(...any) }, typ quant.Type, x []float32) []byte {
+	size, err := typ.RowBytes(len(x))
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := make([]byte, size)
+	if err := quant.Encode(typ, row, x); err != nil {
+		t.Fatal(err)
+	}
+	return row
+}
+
+// keyRows are the keys of a span as rows.
+func keyRows(view *View, span *Span) []byte {
+	rows := make([]byte, span.Rows()*view.KeyBytes)
+	for r := range span.Rows() {
+		kernels.TakeKey(rows[r*view.KeyBytes:(r+1)*view.KeyBytes], view.Type, view.KeyDim, r, span.Keys)
+	}
+	return rows
 }
 
 func entry(mark float32, layer, head, i int) float32 {
@@ -64,7 +86,7 @@ func check(t interface {
 		for h := range c.cfg.Heads {
 			view, at := c.View(l, h), 0
 			for _, span := range view.Spans {
-				keys, values := decode(t, span.Keys), decode(t, span.Values)
+				keys, values := decode(t, keyRows(&view, &span)), decode(t, span.Values)
 				if len(keys) != span.Rows()*c.cfg.KeyDim || len(values) != span.Rows()*c.cfg.ValueDim {
 					t.Fatalf("a span of %d rows holds %d and %d values", span.Rows(), len(keys), len(values))
 				}
@@ -208,7 +230,7 @@ func TestRowTypes(t *testing.T) {
 		for i := range value {
 			key[i/2], value[i] = float32(i), float32(-i)
 		}
-		if err := c.Put(0, 0, 0, key, value); err != nil {
+		if err := c.Put(0, 0, 0, encode(t, typ, key), encode(t, typ, value)); err != nil {
 			t.Fatal(err)
 		}
 		got := make([]float32, 64)
@@ -249,25 +271,60 @@ func TestMisuseIsAnError(t *testing.T) {
 	if err := c.Truncate(1); err == nil {
 		t.Error("truncated to more rows than there are")
 	}
-	if err := c.Put(0, 0, 0, make([]float32, 4), make([]float32, 2)); err == nil {
+	key, value := 4*small.KeyDim, 4*small.ValueDim
+	if err := c.Put(0, 0, 0, make([]byte, key), make([]byte, value)); err == nil {
 		t.Error("put a row that was not appended")
 	}
-	if _, err := c.Append([]int32{0}); err != nil {
+	if _, err := c.Append([]int32{0, 1, 2}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Put(0, 0, 0, make([]float32, 3), make([]float32, 2)); err == nil {
-		t.Error("put a short key")
-	}
-	if err := c.Put(2, 0, 0, make([]float32, 4), make([]float32, 2)); err == nil {
-		t.Error("put into a layer that is not there")
+	for _, x := range []struct{ layer, head, first, keys, values int }{
+		{0, 0, 0, key - 1, value}, {0, 0, 0, key, value + 1}, {0, 0, 0, key, 2 * value}, {0, 0, 0, 4 * key, 4 * value},
+		{0, 0, 3, key, value}, {0, 0, 4, 0, 0}, {0, 0, -1, key, value}, {2, 0, 0, key, value}, {-1, 0, 0, key, value}, {0, 3, 0, key, value}, {0, -1, 0, key, value},
+	} {
+		if err := c.Put(x.layer, x.head, x.first, make([]byte, x.keys), make([]byte, x.values)); err == nil {
+			t.Errorf("%+v was accepted", x)
+		}
 	}
 }
 
-func TestSpanUntil(t *testing.T) {
-	s := Span{Positions: []int32{2, 4, 4, 9}}
-	for pos, want := range map[int32]int{-1: 0, 1: 0, 2: 1, 3: 1, 4: 3, 8: 3, 9: 4, 100: 4} {
-		if got := s.Until(pos); got != want {
-			t.Errorf("until %d: %d rows, want %d", pos, got, want)
+// Rows put together are rows put one by one, across pages.
+func TestPutOfManyRows(t *testing.T) {
+	for _, typ := range []quant.Type{quant.F32, quant.F16, quant.Q8_0} {
+		cfg := Config{Layers: 1, Heads: 2, KeyDim: 64, ValueDim: 32, Type: typ}
+		want, got := mustNew(t, cfg), mustNew(t, cfg)
+		rows := 2*PageRows + 5
+		positions := make([]int32, rows)
+		for i := range positions {
+			positions[i] = int32(i)
+		}
+		for _, c := range []*Cache{want, got} {
+			if _, err := c.Append(positions); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for row := range rows {
+			fill(t, want, row, float32(row%7))
+		}
+		for h := range cfg.Heads {
+			var keys, values []byte
+			view := want.View(0, h)
+			for _, span := range view.Spans {
+				keys, values = append(keys, keyRows(&view, &span)...), append(values, span.Values...)
+			}
+			k, v := view.KeyBytes, view.ValueBytes
+			for _, part := range [][2]int{{0, 0}, {0, 3}, {3, PageRows + 9}, {PageRows + 9, rows}, {rows, rows}} {
+				from, to := part[0], part[1]
+				if err := got.Put(0, h, from, keys[from*k:to*k], values[from*v:to*v]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i, span := range view.Spans {
+				other := got.View(0, h).Spans[i]
+				if string(other.Keys) != string(span.Keys) || string(other.Values) != string(span.Values) {
+					t.Fatalf("%s: span %d of head %d differs", typ, i, h)
+				}
+			}
 		}
 	}
 }

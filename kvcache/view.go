@@ -8,7 +8,7 @@ import (
 
 // Span is a run of neighbouring rows of one layer and KV head.
 type Span struct {
-	Keys      []byte  // [rows, key bytes]
+	Keys      []byte  // whole groups of keys, interleaved (see kernels.KeyGroup)
 	Values    []byte  // [rows, value bytes]
 	Positions []int32 // [rows], ascending
 }
@@ -28,7 +28,8 @@ func (s *Span) Until(pos int32) int {
 // View is what attention sees of one layer and KV head: its rows, oldest first. It is read-only, and holds until the
 // cache's next change.
 type View struct {
-	Type             quant.Type // of a stored row
-	KeyDim, ValueDim int
-	Spans            []Span
+	Type                 quant.Type // of a stored row
+	KeyDim, ValueDim     int
+	KeyBytes, ValueBytes int // of a stored key and value
+	Spans                []Span
 }

@@ -93,7 +93,7 @@ func (n *noise) fillPage(c *kvcache.Cache, first, rows int) error {
 		for h := range c.Config().Heads {
 			from := (first/kvcache.PageRows*31 + l*17 + h*7) % kvcache.PageRows
 			keys, values := n.keys[from*n.keyBytes:], n.values[from*n.valBytes:]
-			if err := c.PutStored(l, h, first, keys[:rows*n.keyBytes], values[:rows*n.valBytes]); err != nil {
+			if err := c.Put(l, h, first, keys[:rows*n.keyBytes], values[:rows*n.valBytes]); err != nil {
 				return err
 			}
 		}

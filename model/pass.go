@@ -10,9 +10,10 @@ import (
 // order; a step shares its work out and ends at a barrier.
 type pass struct {
 	*Runner
-	w      *kernels.Worker
-	attn   *attention.Scratch
-	params attention.Params
+	w          *kernels.Worker
+	attn       *attention.Scratch
+	params     attention.Params
+	key, value []byte // rows for the cache
 }
 
 // rowGrain is the number of activation rows that a thread takes at a time, matrixGrain that of weight rows.
@@ -81,12 +82,6 @@ func (p *pass) attention(l *layer) {
 	p.multiply(p.normed, product{&l.q, p.q, nil}, product{&l.k, p.k, nil}, product{&l.v, p.v, nil})
 	p.rotateAndStore(l)
 	p.attend(l)
-	p.w.For(len(p.batch), rowGrain, func(from, to int) {
-		for i := from; i < to; i++ {
-			p.impl.Convert(p.attended, i, 0, p.attended.Cols)
-		}
-	})
-	p.w.Barrier()
 	p.multiply(p.attended, product{&l.o, p.change, nil})
 }
 
@@ -104,8 +99,7 @@ func (p *pass) rotateAndStore(l *layer) {
 			h -= m.Heads
 			key := row(p.k, i*m.KVHeads+h, m.KeyDim)
 			p.rotate(key, i, l.kNorm)
-			err := p.batch[i].Sequence.Cache.Put(l.index, h, int(p.slots[i]), key, row(p.v, i*m.KVHeads+h, m.ValueDim))
-			if err != nil {
+			if err := p.store(l, i, h, key, row(p.v, i*m.KVHeads+h, m.ValueDim)); err != nil {
 				p.fail(err)
 			}
 		}
@@ -124,22 +118,6 @@ func (p *pass) rotate(x []float32, i int, norm []float32) {
 		rope = p.impl.RopeHalves
 	}
 	rope(x, row(p.cos, i, pairs), row(p.sin, i, pairs))
-}
-
-// attend sets attended, head by head, to what each row sees in its sequence's cache.
-func (p *pass) attend(l *layer) {
-	m := p.model
-	group := m.Heads / m.KVHeads
-	p.params = attention.Params{Scale: m.AttentionScale, Softcap: m.AttentionSoftcap, Window: int32(l.window)}
-	p.w.For(len(p.batch)*m.KVHeads, 1, func(from, to int) {
-		for at := from; at < to; at++ {
-			i, h := at/m.KVHeads, at%m.KVHeads
-			view := p.batch[i].Sequence.Cache.View(l.index, h)
-			attention.Full(p.impl, row(p.attended.Float, at, group*m.ValueDim), row(p.q, at, group*m.KeyDim),
-				&view, p.batch[i].Position, &p.params, p.attn)
-		}
-	})
-	p.w.Barrier()
 }
 
 // gated is an activation of the feed-forward layer: dst = f(gate)·up.

@@ -5,16 +5,16 @@ import "github.com/mneme-lm/mneme/kernels"
 // WeightBytes is the size of the model's tensors as they are stored.
 func (m *Model) WeightBytes() int64 { return m.bytes }
 
-// ScratchBytes is the memory that a forward pass over a batch of rows takes, if logits of them ask for their logits:
-// what scratch.resize allocates.
-func (m *Model) ScratchBytes(rows, logits int) int64 {
+// ScratchBytes is the memory that a forward pass over a batch of rows takes, if logits of them ask for their logits and
+// the cache then holds so many rows: what scratch.resize allocates.
+func (m *Model) ScratchBytes(rows, logits, cached int) int64 {
 	paths := rows * max(1, m.ExpertsUsed)
 	floats := rows*(2*m.Embedding+m.Heads*m.KeyDim+m.KVHeads*(m.KeyDim+m.ValueDim)+m.Rope.Dimensions) +
 		2*paths*m.FeedForward + logits*m.Vocabulary
 	if m.Experts > 0 {
 		floats += rows*m.Experts + paths*(5+m.Embedding) + m.Experts + 1
 	}
-	return 4*int64(floats) +
+	return 4*int64(floats) + attendingBytes(m, rows, cached) +
 		kernels.ActivationBytes(rows, m.Embedding, m.forms) +
 		kernels.ActivationBytes(rows, m.Heads*m.ValueDim, m.forms) +
 		kernels.ActivationBytes(paths, m.FeedForward, m.forms) +

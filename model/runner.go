@@ -71,7 +71,7 @@ func (r *Runner) Forward(rows []Row, stop *atomic.Bool, logits func(row int, val
 		r.rollBack()
 		return err
 	}
-	r.resize(r.model, rows)
+	r.scratch.resize(r.model, rows, r.Threads())
 	r.failure.Store(nil)
 	done, err := r.team.Run(r, stop)
 	if err == nil && !done {

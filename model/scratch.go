@@ -20,10 +20,11 @@ type scratch struct {
 	logits   []float32            // [wanted, vocabulary]
 
 	routing routing
+	attending
 }
 
 // resize makes room for a batch.
-func (s *scratch) resize(m *Model, rows []Row) {
+func (s *scratch) resize(m *Model, rows []Row, threads int) {
 	n := len(rows)
 	s.wanted = s.wanted[:0]
 	for i := range rows {
@@ -51,6 +52,7 @@ func (s *scratch) resize(m *Model, rows []Row) {
 	grow(&s.sin, n*m.Rope.Dimensions/2)
 	s.last.Resize(len(s.wanted), m.Embedding)
 	grow(&s.logits, len(s.wanted)*m.Vocabulary)
+	s.attending.resize(m, rows, threads)
 	if m.Experts > 0 {
 		s.routing.resize(m, n)
 	}

@@ -1,0 +1,302 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// The float32 matrix product. SI, R8: A and the bytes between its rows, R11: the fourth row; DI, R9, R10, R12: B, one and
+// three times the bytes between its vectors, and those between its rows; BX, R13: C and the bytes between its rows.
+
+#define GEMM32ARGS \
+	MOVQ t+0(FP), AX       \
+	MOVQ 0(AX), SI         \
+	MOVQ 8(AX), R8         \
+	LEAQ (R8)(R8*2), R11   \
+	ADDQ SI, R11           \
+	MOVQ 16(AX), DI        \
+	MOVQ 24(AX), R12       \
+	MOVQ 32(AX), R9        \
+	LEAQ (R9)(R9*2), R10   \
+	MOVQ 40(AX), CX        \
+	MOVQ 48(AX), BX        \
+	MOVQ 56(AX), R13       \
+	MOVQ 64(AX), DX
+
+// CLEAR4 and CLEAR1 clear a row's sums, TAKE4 and TAKE1 load them from row PTR of C, and PUT4 and PUT1 store them.
+#define CLEAR4(A, B, C, D) \
+	VPXORD A, A, A \
+	VPXORD B, B, B \
+	VPXORD C, C, C \
+	VPXORD D, D, D
+
+#define TAKE4(A, B, C, D) \
+	VMOVUPS (AX), A    \
+	VMOVUPS 64(AX), B  \
+	VMOVUPS 128(AX), C \
+	VMOVUPS 192(AX), D \
+	ADDQ    R13, AX
+
+#define PUT4(A, B, C, D) \
+	VMOVUPS A, (BX)    \
+	VMOVUPS B, 64(BX)  \
+	VMOVUPS C, 128(BX) \
+	VMOVUPS D, 192(BX) \
+	ADDQ    R13, BX
+
+#define CLEAR1(A) VPXORD A, A, A
+
+#define TAKE1(A) \
+	VMOVUPS (AX), A \
+	ADDQ    R13, AX
+
+#define PUT1(A) \
+	VMOVUPS A, (BX) \
+	ADDQ    R13, BX
+
+// VECTORS4 loads four vectors of B, ROW4 adds their products with an element of A.
+#define VECTORS4 \
+	VMOVUPS (DI), Z24        \
+	VMOVUPS (DI)(R9*1), Z25  \
+	VMOVUPS (DI)(R9*2), Z26  \
+	VMOVUPS (DI)(R10*1), Z27 \
+	ADDQ    R12, DI
+
+#define ROW4(ADDR, T, A, B, C, D) \
+	VBROADCASTSS ADDR, T    \
+	VFMADD231PS  T, Z24, A  \
+	VFMADD231PS  T, Z25, B  \
+	VFMADD231PS  T, Z26, C  \
+	VFMADD231PS  T, Z27, D
+
+#define VECTORS1 \
+	VMOVUPS (DI), Z24 \
+	ADDQ    R12, DI
+
+#define ROW1(ADDR, A) \
+	VFMADD231PS.BCST ADDR, Z24, A
+
+// func gemm32x6x4AVX512(t *Gemm32)
+TEXT ·gemm32x6x4AVX512(SB), NOSPLIT, $0-8
+	GEMM32ARGS
+	CLEAR4(Z0, Z1, Z2, Z3)
+	CLEAR4(Z4, Z5, Z6, Z7)
+	CLEAR4(Z8, Z9, Z10, Z11)
+	CLEAR4(Z12, Z13, Z14, Z15)
+	CLEAR4(Z16, Z17, Z18, Z19)
+	CLEAR4(Z20, Z21, Z22, Z23)
+	TESTQ DX, DX
+	JZ    k6x4
+	MOVQ  BX, AX
+	TAKE4(Z0, Z1, Z2, Z3)
+	TAKE4(Z4, Z5, Z6, Z7)
+	TAKE4(Z8, Z9, Z10, Z11)
+	TAKE4(Z12, Z13, Z14, Z15)
+	TAKE4(Z16, Z17, Z18, Z19)
+	TAKE4(Z20, Z21, Z22, Z23)
+
+k6x4:
+	VECTORS4
+	ROW4((SI), Z28, Z0, Z1, Z2, Z3)
+	ROW4((SI)(R8*1), Z29, Z4, Z5, Z6, Z7)
+	ROW4((SI)(R8*2), Z30, Z8, Z9, Z10, Z11)
+	ROW4((R11), Z31, Z12, Z13, Z14, Z15)
+	ROW4((R11)(R8*1), Z28, Z16, Z17, Z18, Z19)
+	ROW4((R11)(R8*2), Z29, Z20, Z21, Z22, Z23)
+	ADDQ $4, SI
+	ADDQ $4, R11
+	DECQ CX
+	JNZ  k6x4
+	PUT4(Z0, Z1, Z2, Z3)
+	PUT4(Z4, Z5, Z6, Z7)
+	PUT4(Z8, Z9, Z10, Z11)
+	PUT4(Z12, Z13, Z14, Z15)
+	PUT4(Z16, Z17, Z18, Z19)
+	PUT4(Z20, Z21, Z22, Z23)
+	VZEROUPPER
+	RET
+
+// func gemm32x4x4AVX512(t *Gemm32)
+TEXT ·gemm32x4x4AVX512(SB), NOSPLIT, $0-8
+	GEMM32ARGS
+	CLEAR4(Z0, Z1, Z2, Z3)
+	CLEAR4(Z4, Z5, Z6, Z7)
+	CLEAR4(Z8, Z9, Z10, Z11)
+	CLEAR4(Z12, Z13, Z14, Z15)
+	TESTQ DX, DX
+	JZ    k4x4
+	MOVQ  BX, AX
+	TAKE4(Z0, Z1, Z2, Z3)
+	TAKE4(Z4, Z5, Z6, Z7)
+	TAKE4(Z8, Z9, Z10, Z11)
+	TAKE4(Z12, Z13, Z14, Z15)
+
+k4x4:
+	VECTORS4
+	ROW4((SI), Z28, Z0, Z1, Z2, Z3)
+	ROW4((SI)(R8*1), Z29, Z4, Z5, Z6, Z7)
+	ROW4((SI)(R8*2), Z30, Z8, Z9, Z10, Z11)
+	ROW4((R11), Z31, Z12, Z13, Z14, Z15)
+	ADDQ $4, SI
+	ADDQ $4, R11
+	DECQ CX
+	JNZ  k4x4
+	PUT4(Z0, Z1, Z2, Z3)
+	PUT4(Z4, Z5, Z6, Z7)
+	PUT4(Z8, Z9, Z10, Z11)
+	PUT4(Z12, Z13, Z14, Z15)
+	VZEROUPPER
+	RET
+
+// func gemm32x2x4AVX512(t *Gemm32)
+TEXT ·gemm32x2x4AVX512(SB), NOSPLIT, $0-8
+	GEMM32ARGS
+	CLEAR4(Z0, Z1, Z2, Z3)
+	CLEAR4(Z4, Z5, Z6, Z7)
+	TESTQ DX, DX
+	JZ    k2x4
+	MOVQ  BX, AX
+	TAKE4(Z0, Z1, Z2, Z3)
+	TAKE4(Z4, Z5, Z6, Z7)
+
+k2x4:
+	VECTORS4
+	ROW4((SI), Z28, Z0, Z1, Z2, Z3)
+	ROW4((SI)(R8*1), Z29, Z4, Z5, Z6, Z7)
+	ADDQ $4, SI
+	DECQ CX
+	JNZ  k2x4
+	PUT4(Z0, Z1, Z2, Z3)
+	PUT4(Z4, Z5, Z6, Z7)
+	VZEROUPPER
+	RET
+
+// func gemm32x1x4AVX512(t *Gemm32)
+TEXT ·gemm32x1x4AVX512(SB), NOSPLIT, $0-8
+	GEMM32ARGS
+	CLEAR4(Z0, Z1, Z2, Z3)
+	TESTQ DX, DX
+	JZ    k1x4
+	MOVQ  BX, AX
+	TAKE4(Z0, Z1, Z2, Z3)
+
+k1x4:
+	VECTORS4
+	ROW4((SI), Z28, Z0, Z1, Z2, Z3)
+	ADDQ $4, SI
+	DECQ CX
+	JNZ  k1x4
+	PUT4(Z0, Z1, Z2, Z3)
+	VZEROUPPER
+	RET
+
+// func gemm32x6x1AVX512(t *Gemm32)
+TEXT ·gemm32x6x1AVX512(SB), NOSPLIT, $0-8
+	GEMM32ARGS
+	CLEAR1(Z0)
+	CLEAR1(Z1)
+	CLEAR1(Z2)
+	CLEAR1(Z3)
+	CLEAR1(Z4)
+	CLEAR1(Z5)
+	TESTQ DX, DX
+	JZ    k6x1
+	MOVQ  BX, AX
+	TAKE1(Z0)
+	TAKE1(Z1)
+	TAKE1(Z2)
+	TAKE1(Z3)
+	TAKE1(Z4)
+	TAKE1(Z5)
+
+k6x1:
+	VECTORS1
+	ROW1((SI), Z0)
+	ROW1((SI)(R8*1), Z1)
+	ROW1((SI)(R8*2), Z2)
+	ROW1((R11), Z3)
+	ROW1((R11)(R8*1), Z4)
+	ROW1((R11)(R8*2), Z5)
+	ADDQ $4, SI
+	ADDQ $4, R11
+	DECQ CX
+	JNZ  k6x1
+	PUT1(Z0)
+	PUT1(Z1)
+	PUT1(Z2)
+	PUT1(Z3)
+	PUT1(Z4)
+	PUT1(Z5)
+	VZEROUPPER
+	RET
+
+// func gemm32x4x1AVX512(t *Gemm32)
+TEXT ·gemm32x4x1AVX512(SB), NOSPLIT, $0-8
+	GEMM32ARGS
+	CLEAR1(Z0)
+	CLEAR1(Z1)
+	CLEAR1(Z2)
+	CLEAR1(Z3)
+	TESTQ DX, DX
+	JZ    k4x1
+	MOVQ  BX, AX
+	TAKE1(Z0)
+	TAKE1(Z1)
+	TAKE1(Z2)
+	TAKE1(Z3)
+
+k4x1:
+	VECTORS1
+	ROW1((SI), Z0)
+	ROW1((SI)(R8*1), Z1)
+	ROW1((SI)(R8*2), Z2)
+	ROW1((R11), Z3)
+	ADDQ $4, SI
+	ADDQ $4, R11
+	DECQ CX
+	JNZ  k4x1
+	PUT1(Z0)
+	PUT1(Z1)
+	PUT1(Z2)
+	PUT1(Z3)
+	VZEROUPPER
+	RET
+
+// func gemm32x2x1AVX512(t *Gemm32)
+TEXT ·gemm32x2x1AVX512(SB), NOSPLIT, $0-8
+	GEMM32ARGS
+	CLEAR1(Z0)
+	CLEAR1(Z1)
+	TESTQ DX, DX
+	JZ    k2x1
+	MOVQ  BX, AX
+	TAKE1(Z0)
+	TAKE1(Z1)
+
+k2x1:
+	VECTORS1
+	ROW1((SI), Z0)
+	ROW1((SI)(R8*1), Z1)
+	ADDQ $4, SI
+	DECQ CX
+	JNZ  k2x1
+	PUT1(Z0)
+	PUT1(Z1)
+	VZEROUPPER
+	RET
+
+// func gemm32x1x1AVX512(t *Gemm32)
+TEXT ·gemm32x1x1AVX512(SB), NOSPLIT, $0-8
+	GEMM32ARGS
+	CLEAR1(Z0)
+	TESTQ DX, DX
+	JZ    k1x1
+	MOVQ  BX, AX
+	TAKE1(Z0)
+
+k1x1:
+	VECTORS1
+	ROW1((SI), Z0)
+	ADDQ $4, SI
+	DECQ CX
+	JNZ  k1x1
+	PUT1(Z0)
+	VZEROUPPER
+	RET

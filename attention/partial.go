@@ -1,0 +1,132 @@
+package attention
+
+import (
+	"math"
+
+	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/kvcache"
+)
+
+// hidden is the score of a row that a query does not see.
+var hidden = float32(math.Inf(-1))
+
+// Partial is the softmax-weighted sum over some of the rows, for some queries: Σ exp(score−most)·value, and the sum of
+// those weights. Of a query that saw nothing, the sum is 0.
+type Partial struct {
+	most, sum []float32 // [queries]
+	out       []float32 // [queries, width]
+	width     int
+}
+
+// PartialFloats is the memory that a Partial of so many queries takes, in float32 values.
+func PartialFloats(queries, valueDim int) int { return queries * (2 + kernels.ValueWidth(valueDim)) }
+
+// NewPartial makes a Partial in memory of PartialFloats values.
+func NewPartial(memory []float32, queries, valueDim int) Partial {
+	return Partial{
+		most: memory[:queries], sum: memory[queries : 2*queries],
+		out: memory[2*queries : PartialFloats(queries, valueDim)], width: kernels.ValueWidth(valueDim),
+	}
+}
+
+func (t *Partial) clear() {
+	fill(t.most, hidden)
+	clear(t.sum)
+	clear(t.out)
+}
+
+func (t *Partial) row(h int) []float32 { return t.out[h*t.width : (h+1)*t.width] }
+
+// rescale multiplies what query h has summed.
+func (t *Partial) rescale(h int, by float32) {
+	if t.sum[h] == 0 {
+		return
+	}
+	t.sum[h] *= by
+	row := t.row(h)
+	for i := range row {
+		row[i] *= by
+	}
+}
+
+// Merge adds the sums over other rows: both are brought to the larger maximum, which is to merge them by the logarithm
+// of their sums (Rabe and Staats 2021). The other one is spoiled.
+func (t *Partial) Merge(impl *kernels.Implementation, other *Partial) {
+	for h := range t.sum {
+		if other.sum[h] == 0 {
+			continue
+		}
+		if most := other.most[h]; most > t.most[h] {
+			t.rescale(h, exp(t.most[h]-most))
+			t.most[h] = most
+		}
+		by := exp(other.most[h] - t.most[h])
+		t.sum[h] += float32(by * other.sum[h])
+		impl.Axpy(by, other.row(h), t.row(h))
+	}
+}
+
+// Finish writes the results of the queries.
+func (t *Partial) Finish(q *Queries, valueDim int) {
+	for i := range q.Positions {
+		for h := range q.Heads {
+			at := i*q.Heads + h
+			out := q.Out[i*q.OutStride+h*valueDim:][:valueDim]
+			if t.sum[at] == 0 {
+				clear(out)
+				continue
+			}
+			by := 1 / t.sum[at]
+			for j, v := range t.row(at)[:valueDim] {
+				out[j] = v * by
+			}
+		}
+	}
+}
+
+// Scratch is memory that one thread reuses from call to call.
+type Scratch struct {
+	kernels     *kernels.Scratch
+	packed      []float32
+	queries     []float32 // [queries, keyDim], in packed or where the caller has them
+	scores      []float32
+	total, next []float32
+}
+
+// NewScratch makes scratch memory that shares a thread's kernel scratch.
+func NewScratch(k *kernels.Scratch) *Scratch { return &Scratch{kernels: k} }
+
+func (s *Scratch) room(p *[]float32, n int) []float32 {
+	if cap(*p) < n {
+		*p = make([]float32, n)
+	}
+	return (*p)[:n]
+}
+
+// partial makes an empty Partial in memory of the scratch's.
+func (s *Scratch) partial(p *[]float32, queries int, view *kvcache.View) Partial {
+	t := NewPartial(s.room(p, PartialFloats(queries, view.ValueDim)), queries, view.ValueDim)
+	t.clear()
+	return t
+}
+
+// pack brings the queries side by side.
+func (s *Scratch) pack(q *Queries, view *kvcache.View) {
+	n := q.Heads * view.KeyDim
+	if len(q.Positions) == 1 {
+		s.queries = q.Q[:n]
+		return
+	}
+	s.queries = s.room(&s.packed, len(q.Positions)*n)
+	for i := range q.Positions {
+		copy(s.queries[i*n:(i+1)*n], q.Q[i*q.QStride:])
+	}
+}
+
+func exp(x float32) float32 { return float32(math.Exp(float64(x))) }
+
+func fill(x []float32, v float32) {
+	for i := range x {
+		x[i] = v
+	}
+}

@@ -1,0 +1,120 @@
+package kernels
+
+import (
+	"encoding/binary"
+
+	"github.com/mneme-lm/mneme/weights/quant"
+)
+
+// KeyGroup is the number of cached keys that are interleaved, so that a vector register takes one dimension of sixteen
+// neighbours and nothing has to be added up across its lanes. A group takes the bytes of its keys' rows:
+//
+//	F32, F16: [dim][KeyGroup] values
+//	Q8_0:     [dim/32] of: [KeyGroup] binary16 scales, [32][KeyGroup] signed bytes
+//
+// Cached values are rows as they are.
+const KeyGroup = 16
+
+// keyPieces calls f for each piece of two bytes or more, or one, of a key's row, with its place in the row, its place in
+// the keys and its size.
+func keyPieces(t quant.Type, dim, r int, f func(inRow, inKeys, size int)) {
+	lane := r % KeyGroup
+	switch t {
+	case quant.Q8_0:
+		const block = 34
+		at := r / KeyGroup * (dim / 32 * block * KeyGroup)
+		for b := 0; b < dim/32; b++ {
+			f(b*block, at+2*lane, 2)
+			for i := range 32 {
+				f(b*block+2+i, at+2*KeyGroup+i*KeyGroup+lane, 1)
+			}
+			at += block * KeyGroup
+		}
+	default:
+		size := t.BlockBytes()
+		at := (r/KeyGroup*dim*KeyGroup + lane) * size
+		for i := range dim {
+			f(i*size, at+i*KeyGroup*size, size)
+		}
+	}
+}
+
+// PutKey stores a key, given as a row of type t, as number r of the keys.
+func PutKey(keys []byte, t quant.Type, dim, r int, row []byte) {
+	if t == quant.F16 { // the usual one, without the calls
+		at := keys[2*(r/KeyGroup*dim*KeyGroup+r%KeyGroup):]
+		for i := range dim {
+			binary.LittleEndian.PutUint16(at[2*KeyGroup*i:], binary.LittleEndian.Uint16(row[2*i:]))
+		}
+		return
+	}
+	keyPieces(t, dim, r, func(inRow, inKeys, size int) { copy(keys[inKeys:inKeys+size], row[inRow:]) })
+}
+
+// TakeKey is the inverse of PutKey: it makes row the row of key number r.
+func TakeKey(row []byte, t quant.Type, dim, r int, keys []byte) {
+	keyPieces(t, dim, r, func(inRow, inKeys, size int) { copy(row[inRow:inRow+size], keys[inKeys:]) })
+}
+
+// ValueWidth is the distance between the outputs of AddValues: dim rounded up to a vector.
+func ValueWidth(dim int) int { return (dim + KeyGroup - 1) / KeyGroup * KeyGroup }
+
+// widenKeys decodes a group of keys: dst is [dim][KeyGroup].
+func widenKeys(dst []float32, group []byte, t quant.Type) {
+	if t != quant.Q8_0 {
+		decodeRow(dst, group, t)
+		return
+	}
+	for len(dst) > 0 {
+		for i := range 32 {
+			for lane := range KeyGroup {
+				scale := half(group[2*lane:])
+				dst[i*KeyGroup+lane] = scale * float32(int8(group[2*KeyGroup+i*KeyGroup+lane]))
+			}
+		}
+		dst, group = dst[32*KeyGroup:], group[34*KeyGroup:]
+	}
+}
+
+func scoresGeneric(dst []float32, stride int, q []float32, dim int, keys []byte, t quant.Type, n int, s *Scratch) {
+	if n == 0 || dim == 0 {
+		return
+	}
+	group, size := s.Floats(dim*KeyGroup), len(keys)/n*KeyGroup
+	for j := 0; j < n; j += KeyGroup {
+		widenKeys(group, keys[j/KeyGroup*size:(j/KeyGroup+1)*size], t)
+		for i := 0; i*dim < len(q); i++ {
+			out := dst[i*stride+j : i*stride+j+KeyGroup]
+			clear(out)
+			for d, v := range q[i*dim : (i+1)*dim] {
+				axpyGeneric(v, group[d*KeyGroup:(d+1)*KeyGroup], out)
+			}
+		}
+	}
+}
+
+func addValuesGeneric(out, w []float32, stride, dim int, values []byte, t quant.Type, n int, s *Scratch) {
+	if n == 0 || dim == 0 {
+		return
+	}
+	row, size, width := s.Floats(dim), len(values)/n, ValueWidth(dim)
+	for j := range n {
+		decodeRow(row, values[j*size:(j+1)*size], t)
+		for i := 0; i*width < len(out); i++ {
+			axpyGeneric(w[i*stride+j], row, out[i*width:i*width+dim])
+		}
+	}
+}
+
+func softmaxGeneric(x []float32, scale, most float32) (newMost, sum float32) {
+	for i := range x {
+		x[i] *= scale
+		most = max(most, x[i])
+	}
+	for i, v := range x {
+		e := exp(v - most)
+		x[i] = e
+		sum += e
+	}
+	return most, sum
+}

@@ -1,0 +1,184 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/mneme-lm/mneme/attention"
+	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/kvcache"
+	"github.com/mneme-lm/mneme/weights/quant"
+)
+
+// tileQueries is about how many queries meet a piece of the cache together: enough that bringing the piece in costs little
+// beside, few enough that their scores stay in a second-level cache.
+const tileQueries = 48
+
+// tile is some neighbouring rows of a batch, of one sequence, whose queries attend together.
+type tile struct{ first, rows int }
+
+// attending is what the threads share on their way through attention.
+type attending struct {
+	tiles     []tile
+	positions []int32   // of the batch's rows
+	partials  []float32 // of the segments of tiles, where several threads work on one
+	segments  int       // the most that a tile has, where they do; else 1
+}
+
+// resize cuts a batch into tiles.
+func (a *attending) resize(m *Model, rows []Row, threads int) {
+	group := m.Heads / m.KVHeads
+	most := max(1, tileQueries/group)
+	a.tiles, a.positions, a.segments = a.tiles[:0], a.positions[:0], 1
+	widest, longest := 1, 0
+	for i := range rows {
+		a.positions = append(a.positions, rows[i].Position)
+		if n := len(a.tiles) - 1; i > 0 && rows[i].Sequence == rows[i-1].Sequence && a.tiles[n].rows < most {
+			a.tiles[n].rows++
+			widest = max(widest, a.tiles[n].rows)
+			continue
+		}
+		a.tiles = append(a.tiles, tile{i, 1})
+		longest = max(longest, rows[i].Sequence.Cache.Len())
+	}
+	// Few tiles leave threads idle: then threads share them, segment by segment of the cache.
+	if threads > 1 && len(a.tiles)*m.KVHeads < 4*threads {
+		spans := (longest + kvcache.PageRows - 1) / kvcache.PageRows
+		a.segments = max(1, (spans+attention.SegmentSpans-1)/attention.SegmentSpans)
+	}
+	if a.segments > 1 {
+		grow(&a.partials, len(a.tiles)*m.KVHeads*a.segments*attention.PartialFloats(widest*group, m.ValueDim))
+	}
+}
+
+// attendingBytes is the most memory that resize takes for a batch of rows of a sequence, with a cache of so many.
+func attendingBytes(m *Model, rows, cached int) int64 {
+	bytes := 4 * int64(rows)
+	segments := (cached + kvcache.PageRows*attention.SegmentSpans - 1) / (kvcache.PageRows * attention.SegmentSpans)
+	if segments > 1 {
+		group := m.Heads / m.KVHeads
+		bytes += 4 * int64(m.KVHeads*segments*((rows*group+tileQueries-1)/tileQueries)) * int64(attention.PartialFloats(max(group, tileQueries), m.ValueDim))
+	}
+	return bytes
+}
+
+// store encodes keys and values for the cache.
+func (p *pass) store(l *layer, i, h int, key, value []float32) error {
+	c := p.batch[i].Sequence.Cache
+	t := c.Config().Type
+	k, err := encodeRow(&p.key, t, key)
+	if err != nil {
+		return fmt.Errorf("model: key of position %d, layer %d, head %d: %w", p.batch[i].Position, l.index, h, err)
+	}
+	v, err := encodeRow(&p.value, t, value)
+	if err != nil {
+		return fmt.Errorf("model: value of position %d, layer %d, head %d: %w", p.batch[i].Position, l.index, h, err)
+	}
+	return c.Put(l.index, h, int(p.slots[i]), k, v)
+}
+
+// encodeRow makes the stored form of a row in *memory. Rows that are not finite are refused: they would spoil the results
+// of texts that do not see them.
+func encodeRow(memory *[]byte, t quant.Type, x []float32) ([]byte, error) {
+	n, err := t.RowBytes(len(x))
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range x {
+		if v-v != 0 {
+			return nil, fmt.Errorf("dimension %d is %v", i, v)
+		}
+	}
+	grow(memory, n)
+	return *memory, quant.Encode(t, *memory, x)
+}
+
+// attend sets attended, in all its forms, to what each row sees in its sequence's cache.
+func (p *pass) attend(l *layer) {
+	m := p.model
+	p.params = attention.Params{Scale: m.AttentionScale, Softcap: m.AttentionSoftcap, Window: int32(l.window)}
+	n := len(p.tiles) * m.KVHeads
+	if p.segments == 1 {
+		p.w.For(n, 1, func(from, to int) {
+			for at := from; at < to; at++ {
+				q, view := p.queries(l, at)
+				attention.Full(p.impl, &q, &view, &p.params, p.attn)
+				p.convertHeads(at)
+			}
+		})
+	} else {
+		p.w.For(n*p.segments, 1, func(from, to int) {
+			for at := from; at < to; at++ {
+				q, view := p.queries(l, at/p.segments)
+				attention.Segment(p.impl, &q, &view, at%p.segments, &p.params, p.partial(at), p.attn)
+			}
+		})
+		p.w.Barrier()
+		p.w.For(n, 1, func(from, to int) {
+			for at := from; at < to; at++ {
+				p.merge(l, at)
+				p.convertHeads(at)
+			}
+		})
+	}
+	p.w.Barrier()
+	if p.headsConvert() {
+		return
+	}
+	p.w.For(len(p.batch), rowGrain, func(from, to int) {
+		for i := from; i < to; i++ {
+			p.impl.Convert(p.attended, i, 0, p.attended.Cols)
+		}
+	})
+	p.w.Barrier()
+}
+
+// queries returns the queries of a tile and KV head, and what they meet.
+func (p *pass) queries(l *layer, at int) (attention.Queries, kvcache.View) {
+	m := p.model
+	t, h := p.tiles[at%len(p.tiles)], at/len(p.tiles)
+	group := m.Heads / m.KVHeads
+	q := attention.Queries{
+		Q: p.q[(t.first*m.Heads+h*group)*m.KeyDim:], QStride: m.Heads * m.KeyDim,
+		Out: p.attended.Float[(t.first*m.Heads+h*group)*m.ValueDim:], OutStride: m.Heads * m.ValueDim,
+		Heads: group, Positions: p.positions[t.first : t.first+t.rows],
+	}
+	return q, p.batch[t.first].Sequence.Cache.View(l.index, h)
+}
+
+// partial is the memory for a segment of a tile and KV head.
+func (p *pass) partial(at int) attention.Partial {
+	m := p.model
+	size := len(p.partials) / (len(p.tiles) * m.KVHeads * p.segments)
+	queries := p.tiles[at/p.segments%len(p.tiles)].rows * (m.Heads / m.KVHeads)
+	return attention.NewPartial(p.partials[at*size:], queries, m.ValueDim)
+}
+
+// merge brings the segments of a tile and KV head together, in order.
+func (p *pass) merge(l *layer, at int) {
+	q, view := p.queries(l, at)
+	total := p.partial(at * p.segments)
+	for s := 1; s < attention.Segments(&view); s++ {
+		next := p.partial(at*p.segments + s)
+		total.Merge(p.impl, &next)
+	}
+	total.Finish(&q, view.ValueDim)
+}
+
+// headsConvert reports whether what attends to a KV head is whole blocks of activations, which can be converted by the
+// thread that has them.
+func (p *pass) headsConvert() bool {
+	m := p.model
+	return m.Heads/m.KVHeads*m.ValueDim%kernels.Q8Block == 0
+}
+
+func (p *pass) convertHeads(at int) {
+	if !p.headsConvert() {
+		return
+	}
+	m := p.model
+	t, h := p.tiles[at%len(p.tiles)], at/len(p.tiles)
+	width := m.Heads / m.KVHeads * m.ValueDim
+	for i := range t.rows {
+		p.impl.Convert(p.attended, t.first+i, h*width, (h+1)*width)
+	}
+}
