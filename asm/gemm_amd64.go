@@ -10,27 +10,29 @@ const TileRows = 32
 //
 //	for c := range columns {
 //		for r := range 32 where mask has bit r {
-//			acc := 0
-//			for g := 0; g < 4*Groups; g += 4 {
-//				sum := starts[c, g]
-//				for k := range GroupLen {
-//					sum += int32(weights[g, k/4, r, k%4]) * int32(q[c, GroupLen*g+k])
+//			for residue := range min(4, Groups) {
+//				acc := 0
+//				for g := residue; g < Groups; g += 4 {
+//					sum := starts[c, g]
+//					for k := range GroupLen {
+//						sum += int32(weights[g, k/4, r, k%4]) * int32(q[c, GroupLen*g+k])
+//					}
+//					acc = fma(float32(sum), scales[g, r]*columnScales[c, g], acc)
+//					if mins != nil {
+//						acc = fma(−mins[g, r], sums[c, g], acc)
+//					}
 //				}
-//				acc = fma(float32(sum), scales[g, r]*columnScales[c, g], acc)
-//				if mins != nil {
-//					acc = fma(−mins[g, r], sums[c, g], acc)
-//				}
+//				dst[c, r] += acc
 //			}
-//			dst[c, r] += acc
 //		}
 //	}
 //
-// Each call takes every fourth group, so that all results are added up in the order of [Dot4]. Weights are unsigned: signed ones w are stored as w+128, and starts is −128·Σq of the group to make up for it.
+// That is the order in which [Dot4] adds up a chunk. Weights are unsigned: signed ones w are stored as w+128, and starts is −128·Σq of the group to make up for it.
 type Gemm8 struct {
-	Weights      *uint8   // [4·groups, GroupLen/4, 32, 4]
-	Scales       *float32 // [4·groups, 32]
-	Mins         *float32 // [4·groups, 32], or nil
-	Groups       int      // how many, a quarter of those there are
+	Weights      *uint8   // [Groups, GroupLen/4, 32, 4]
+	Scales       *float32 // [Groups, 32]
+	Mins         *float32 // [Groups, 32], or nil
+	Groups       int      // at least 1
 	Q            *int8    // [columns, QStride]
 	QStride      int      // in bytes
 	ColumnScales *float32 // [columns, GroupStride bytes]

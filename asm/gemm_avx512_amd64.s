@@ -3,7 +3,7 @@
 #include "textflag.h"
 
 // The 8-bit matrix product: a tile of 32 weight rows against 6 columns of activations, or 1, with a scale for every 32
-// weights of a row, or every 16. Only every fourth group is taken.
+// weights of a row, or every 16. Groups are taken by their residue modulo 4, the number of which is kept on the stack.
 //
 // Z0-Z11 hold the integer sums of a group, Z12-Z23 the float sums: two registers of 16 rows for each column.
 
@@ -46,6 +46,45 @@
 	VFMADD231PS  Z29, A, FA          \
 	VFMADD231PS  Z30, B, FB
 
+// RESIDUE sets out for the groups of residue R12: weights, scales and minimums (AX, BX, R13, nil as it was), the number of
+// groups (CX), q (DI), column scales, starts and sums (SI, DX, R14). A group has WEIGHTS bytes in the tile, LEN values.
+#define RESIDUE(WEIGHTS, LEN) \
+	MOVQ    t+0(FP), R15      \
+	MOVQ    r-8(SP), R12      \
+	MOVQ    24(R15), CX       \
+	ADDQ    $3, CX            \
+	SUBQ    R12, CX           \
+	SHRQ    $2, CX            \
+	IMUL3Q  $WEIGHTS, R12, AX \
+	ADDQ    0(R15), AX        \
+	MOVQ    R12, R9           \
+	SHLQ    $7, R9            \
+	MOVQ    8(R15), BX        \
+	ADDQ    R9, BX            \
+	MOVQ    16(R15), R13      \
+	ADDQ    R13, R9           \
+	TESTQ   R13, R13          \
+	CMOVQNE R9, R13           \
+	IMUL3Q  $LEN, R12, DI     \
+	ADDQ    32(R15), DI       \
+	SHLQ    $2, R12           \
+	MOVQ    48(R15), SI       \
+	ADDQ    R12, SI           \
+	MOVQ    56(R15), DX       \
+	ADDQ    R12, DX           \
+	MOVQ    64(R15), R14      \
+	ADDQ    R12, R14
+
+// NEXTRESIDUE goes on to the next residue, unless that was the fourth or there are no groups of it.
+#define NEXTRESIDUE(AGAIN) \
+	MOVQ r-8(SP), R12  \
+	INCQ R12           \
+	MOVQ R12, r-8(SP)  \
+	CMPQ R12, $4       \
+	JEQ  2(PC)         \
+	CMPQ R12, 24(R15)  \
+	JLT  AGAIN
+
 // MINS subtracts the group's row minimums (Z27, Z28) times the sum of the column's activations.
 #define MINS(ADDR, FA, FB) \
 	VBROADCASTSS ADDR, Z26           \
@@ -62,20 +101,15 @@
 	VMOVUPS FB, K2, 64(PTR)
 
 // func gemm32x6AVX512(t *Gemm8)
-TEXT ·gemm32x6AVX512(SB), NOSPLIT, $0-8
-	MOVQ  t+0(FP), R15
-	MOVQ  0(R15), AX   // weights
-	MOVQ  8(R15), BX   // scales
-	MOVQ  16(R15), R13 // mins, or nil
-	MOVQ  24(R15), CX  // groups
-	MOVQ  32(R15), DI  // q of the first column
+TEXT ·gemm32x6AVX512(SB), NOSPLIT, $8-8
+	MOVQ  $0, r-8(SP)
+
+residue32x6:
+	RESIDUE(1024, 32)
 	MOVQ  40(R15), R8  // bytes between columns
 	LEAQ  (R8*2), R9
 	ADDQ  R8, R9
 	ADDQ  DI, R9       // q of the fourth column
-	MOVQ  48(R15), SI  // column scales
-	MOVQ  56(R15), DX  // starts: −128·Σq of each group
-	MOVQ  64(R15), R14 // sums: scale·Σq of each group
 	MOVQ  72(R15), R10 // bytes between the columns' scales
 	LEAQ  (R10*2), R11
 	ADDQ  R10, R11
@@ -159,20 +193,16 @@ next32x6:
 	ADD1(DI, Z20, Z21)
 	ADDQ R8, DI
 	ADD1(DI, Z22, Z23)
+	NEXTRESIDUE(residue32x6)
 	VZEROUPPER
 	RET
 
 // func gemm32x1AVX512(t *Gemm8)
-TEXT ·gemm32x1AVX512(SB), NOSPLIT, $0-8
-	MOVQ  t+0(FP), R15
-	MOVQ  0(R15), AX
-	MOVQ  8(R15), BX
-	MOVQ  16(R15), R13
-	MOVQ  24(R15), CX
-	MOVQ  32(R15), DI
-	MOVQ  48(R15), SI
-	MOVQ  56(R15), DX
-	MOVQ  64(R15), R14
+TEXT ·gemm32x1AVX512(SB), NOSPLIT, $8-8
+	MOVQ  $0, r-8(SP)
+
+residue32x1:
+	RESIDUE(1024, 32)
 	MOVQ  80(R15), R8
 	MOVL  96(R15), R15
 	KMOVW R15, K1
@@ -211,24 +241,21 @@ next32x1:
 	DECQ CX
 	JNZ  group32x1
 	ADD1(R8, Z12, Z13)
+	MOVQ t+0(FP), R15
+	NEXTRESIDUE(residue32x1)
 	VZEROUPPER
 	RET
 
 // func gemm16x6AVX512(t *Gemm8)
-TEXT ·gemm16x6AVX512(SB), NOSPLIT, $0-8
-	MOVQ  t+0(FP), R15
-	MOVQ  0(R15), AX   // weights
-	MOVQ  8(R15), BX   // scales
-	MOVQ  16(R15), R13 // mins, or nil
-	MOVQ  24(R15), CX  // groups
-	MOVQ  32(R15), DI  // q of the first column
+TEXT ·gemm16x6AVX512(SB), NOSPLIT, $8-8
+	MOVQ  $0, r-8(SP)
+
+residue16x6:
+	RESIDUE(512, 16)
 	MOVQ  40(R15), R8  // bytes between columns
 	LEAQ  (R8*2), R9
 	ADDQ  R8, R9
 	ADDQ  DI, R9       // q of the fourth column
-	MOVQ  48(R15), SI  // column scales
-	MOVQ  56(R15), DX  // starts: −128·Σq of each group
-	MOVQ  64(R15), R14 // sums: scale·Σq of each group
 	MOVQ  72(R15), R10 // bytes between the columns' scales
 	LEAQ  (R10*2), R11
 	ADDQ  R10, R11
@@ -308,20 +335,16 @@ next16x16x6:
 	ADD1(DI, Z20, Z21)
 	ADDQ R8, DI
 	ADD1(DI, Z22, Z23)
+	NEXTRESIDUE(residue16x6)
 	VZEROUPPER
 	RET
 
 // func gemm16x1AVX512(t *Gemm8)
-TEXT ·gemm16x1AVX512(SB), NOSPLIT, $0-8
-	MOVQ  t+0(FP), R15
-	MOVQ  0(R15), AX
-	MOVQ  8(R15), BX
-	MOVQ  16(R15), R13
-	MOVQ  24(R15), CX
-	MOVQ  32(R15), DI
-	MOVQ  48(R15), SI
-	MOVQ  56(R15), DX
-	MOVQ  64(R15), R14
+TEXT ·gemm16x1AVX512(SB), NOSPLIT, $8-8
+	MOVQ  $0, r-8(SP)
+
+residue16x1:
+	RESIDUE(512, 16)
 	MOVQ  80(R15), R8
 	MOVL  96(R15), R15
 	KMOVW R15, K1
@@ -356,5 +379,7 @@ next16x1:
 	DECQ CX
 	JNZ  group16x1
 	ADD1(R8, Z12, Z13)
+	MOVQ t+0(FP), R15
+	NEXTRESIDUE(residue16x1)
 	VZEROUPPER
 	RET

@@ -27,7 +27,6 @@ type tile struct {
 	mins      [asm.TileRows * scaleWidth]float32
 	gathered  gathered
 	product   asm.Gemm8
-	groups    int
 }
 
 // gathered are the activations of picked rows, side by side.
@@ -122,35 +121,12 @@ func interleave(dst, src unsafe.Pointer, stride, bytes int, flip uint32) {
 // describe fills in what does not depend on the columns.
 func (t *tile) describe(n, rows int, typ quant.Type) *asm.Gemm8 {
 	p := &t.product
-	*p = asm.Gemm8{GroupLen: groupOf(typ), Mask: uint32(1<<rows - 1)}
-	t.groups = n / p.GroupLen
-	return p
-}
-
-// run multiplies with some columns, described from their first group on.
-func (t *tile) run(columns int, mins bool) {
-	whole := t.product
-	for residue := range min(4, t.groups) {
-		p := &t.product
-		*p = whole
-		p.Weights = &t.weights[residue*p.GroupLen*asm.TileRows]
-		p.Scales = &t.scales[residue*asm.TileRows]
-		if mins {
-			p.Mins = &t.mins[residue*asm.TileRows]
-		}
-		p.Groups = (t.groups - residue + 3) / 4
-		p.Q = advance(p.Q, residue*p.GroupLen)
-		p.ColumnScales, p.Starts = advance(p.ColumnScales, residue), advance(p.Starts, residue)
-		if mins {
-			p.Sums = advance(p.Sums, residue)
-		}
-		asm.Gemm8AVX512(p, columns)
+	*p = asm.Gemm8{GroupLen: groupOf(typ), Mask: uint32(1<<rows - 1), Weights: &t.weights[0], Scales: &t.scales[0]}
+	p.Groups = n / p.GroupLen
+	if hasMins(typ) {
+		p.Mins = &t.mins[0]
 	}
-}
-
-// advance returns a pointer to the n-th value after p, which must be within the same array.
-func advance[T any](p *T, n int) *T {
-	return (*T)(unsafe.Add(unsafe.Pointer(p), n*int(unsafe.Sizeof(*p))))
+	return p
 }
 
 // multiply adds the tile's product with all activation rows.
@@ -164,7 +140,7 @@ func (t *tile) multiply(dst []float32, stride int, x *Activations, first, n, row
 		p.ColumnScales, p.Starts = &x.HalfScales[at], &x.HalfStarts[at]
 	}
 	p.GroupStride = 4 * (x.Cols / p.GroupLen)
-	t.run(x.Rows, hasMins(typ))
+	asm.Gemm8AVX512(p, x.Rows)
 }
 
 // multiplyPicked adds the tile's product with some activation rows, which it brings together first.
@@ -174,7 +150,6 @@ func (t *tile) multiplyPicked(dst []float32, stride int, x *Activations, pick []
 	p.Q, p.QStride = &g.q[0], tileCols
 	p.ColumnScales, p.Starts, p.Sums = &g.scales[0], &g.starts[0], &g.blockSums[0]
 	p.GroupStride = 4 * scaleWidth
-	whole := *p
 	for c := 0; c < len(pick); c += gatherColumns {
 		some := pick[c:min(c+gatherColumns, len(pick))]
 		for i, r := range some {
@@ -184,14 +159,13 @@ func (t *tile) multiplyPicked(dst []float32, stride int, x *Activations, pick []
 			if p.GroupLen == groupLen {
 				scales, starts = x.HalfScales, x.HalfStarts
 			}
-			copy(g.scales[i*scaleWidth:(i+1)*scaleWidth], scales[at:][:t.groups])
-			copy(g.starts[i*scaleWidth:(i+1)*scaleWidth], starts[at:][:t.groups])
+			copy(g.scales[i*scaleWidth:(i+1)*scaleWidth], scales[at:][:p.Groups])
+			copy(g.starts[i*scaleWidth:(i+1)*scaleWidth], starts[at:][:p.Groups])
 			if hasMins(typ) {
-				copy(g.blockSums[i*scaleWidth:(i+1)*scaleWidth], x.BlockSums[at:][:t.groups])
+				copy(g.blockSums[i*scaleWidth:(i+1)*scaleWidth], x.BlockSums[at:][:p.Groups])
 			}
 		}
-		t.product = whole
 		p.Dst = &dst[c*stride]
-		t.run(len(some), hasMins(typ))
+		asm.Gemm8AVX512(p, len(some))
 	}
 }
