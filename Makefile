@@ -18,8 +18,16 @@ ARM64     := ./attention ./kernels ./kvcache ./sample ./tokenizer ./weights/quan
 ARM64_RUN := ^(TestForwardIsTheNaiveOne|TestGolden|TestGreedyIsTheSameOnEveryPlatform|TestRopeFrequencies|TestRoute)$$/(\.short$$|^stories260K|-tiny$$)
 
 FUZZTIME ?= 10s
-BENCH    ?= .
-PKG      ?= ./...
+
+# What make bench measures by default: a product of each kind with one column and with many, attention's products with
+# a common head, what is done to a row of activations, and the machine's limits; on every implementation, in a few
+# minutes. BENCH=. is everything. The whole list is gone through BENCHCOUNT times, so that a minute in which the machine
+# is busy with something else falls upon a few measurements of each benchmark and not upon all of one.
+BENCH      ?= Limits|Mul/./^(F32|F16|BF16|Q4_0|Q8_0|Q4_K|Q6_K)$$|Rows/././^(F16|Q8_0)$$/dim=128/heads=4$$|Vectors/./^(RMSNorm|ExpSum|SwiGLU|ConvertQ8)$$
+BENCHTIME  ?= 0.2s
+BENCHCOUNT ?= 6
+PKG        ?= ./kernels
+BENCHSTAT  := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 .DEFAULT_GOAL := help
 
@@ -54,8 +62,15 @@ arm64: ## run tests on emulated arm64 (needs qemu-user)
 	GOARCH=arm64 $(GO) test -exec '$(QEMU)' -run '$(ARM64_RUN)' ./model
 
 .PHONY: bench
-bench: ## run the benchmarks of PKG (./...) whose names match BENCH (.)
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+bench: ## measure the kernels (those of BENCH, of the packages PKG), compare with the last run: build/bench.txt
+	@mkdir -p build && rm -f build/bench.new.txt
+	@for i in $$(seq $(BENCHCOUNT)); do echo "run $$i of $(BENCHCOUNT)" >&2; \
+		$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -count 1 -timeout 1h $(PKG) >>build/bench.new.txt || { cat build/bench.new.txt; exit 1; }; done
+	@grep -q '^Benchmark' build/bench.new.txt || { echo "no benchmark matches BENCH='$(BENCH)'"; exit 1; }
+	@if [ -f build/bench.txt ]; then mv build/bench.txt build/bench.last.txt; fi
+	@mv build/bench.new.txt build/bench.txt
+	@if [ -f build/bench.last.txt ]; then set -- last=build/bench.last.txt now=build/bench.txt; else set -- build/bench.txt; fi; \
+		$(GO) run $(BENCHSTAT) -filter '.unit:(B/s OR GFLOP/s OR Gop/s)' "$$@"
 
 .PHONY: cover
 cover: ## measure what the tests cover: coverage.out, coverage.html
@@ -101,4 +116,4 @@ ci: ## run everything that a change must pass
 
 .PHONY: clean
 clean: ## remove what was built and measured
-	rm -rf infer infer.exe dist coverage.out coverage.html
+	rm -rf build infer infer.exe dist coverage.out coverage.html
