@@ -7,13 +7,15 @@ type stopFilter struct {
 	stops []string
 	held  []Token
 	text  string // of the held tokens
+	one   [1]Token
 }
 
 // add takes the next token and returns those that are free to go. found means that the text has come to a stop string:
-// what is returned ends just before it, and the rest is dropped.
+// what is returned ends just before it, and the rest is dropped. What is returned holds until the next call.
 func (f *stopFilter) add(t Token) (free []Token, found bool) {
 	if len(f.stops) == 0 {
-		return []Token{t}, false
+		f.one[0] = t
+		return f.one[:], false
 	}
 	f.held = append(f.held, t)
 	f.text += t.Text

@@ -89,7 +89,8 @@ func (s *Scratch) span(impl *kernels.Implementation, q *Queries, view *kvcache.V
 	low = low / kernels.KeyGroup * kernels.KeyGroup
 	n := (high - low + kernels.KeyGroup - 1) / kernels.KeyGroup * kernels.KeyGroup
 	keySize, valueSize := view.KeyBytes, view.ValueBytes
-	scores := s.room(&s.scores, len(q.Positions)*q.Heads*n)
+	m := len(q.Positions) * q.Heads
+	scores := s.room(&s.scores, m*max(n, kvcache.PageRows))[:m*n] // a page's at once: the next token has one row more
 	impl.Scores(scores, n, s.queries, view.KeyDim, span.Keys[low*keySize:(low+n)*keySize], view.Type, n, s.kernels)
 	for i, pos := range q.Positions {
 		from, end := visible(span, pos, p.Window)

@@ -71,6 +71,7 @@ type Decoder struct {
 	special bool
 	strip   bool   // a space at the start is still to be removed
 	pending []byte // the beginning of a character
+	whole   []byte // room for what Next returns
 }
 
 // NewDecoder returns a decoder at the start of its text.
@@ -80,7 +81,10 @@ func (t *Tokenizer) NewDecoder(opts DecodeOptions) *Decoder {
 
 // Next takes one id and returns the text that is complete with it, which may be none: bytes of a character that has
 // just begun are held back. The texts of all ids and of Flush together are those of [Tokenizer.Text].
-func (d *Decoder) Next(id int32) string { return string(d.appendNext(nil, id)) }
+func (d *Decoder) Next(id int32) string {
+	d.whole = d.appendNext(d.whole[:0], id)
+	return string(d.whole)
+}
 
 // Flush ends the text and returns U+FFFD if a character has begun that is not complete, otherwise nothing. The decoder
 // then is ready for ids that go on with the text.

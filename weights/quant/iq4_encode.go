@@ -26,7 +26,7 @@ func nearestLevel(v float64) byte {
 // The levels' spacing makes the scale that maps the largest value to an outer level no better than its neighbours.
 var (
 	triesIQ4_NL = []float64{127, 113, 100, 106, 120, 134}
-	fitIQ4_XS   = superScale{grid: levels{}, sub: 32, s: 32, least: 100, most: 140, tries: 12, peaks: []float64{105, 113}}
+	fitIQ4_XS   = superScale{grid: grid{levels: true}, sub: 32, s: 32, least: 100, most: 140, tries: 12, peaks: []float64{105, 113}}
 )
 
 const baseIQ4 = 2 // of weights.bySquare
@@ -36,7 +36,7 @@ func encodeIQ4_NL(dst []byte, src []float32) error {
 	for ; len(src) >= block32; dst, src = dst[18:], src[block32:] {
 		b := (*[18]byte)(dst)
 		w.load(src[:block32])
-		d := fitScale(levels{}, w.bySquare(block32, baseIQ4), triesIQ4_NL)
+		d := fitScale(grid{levels: true}, w.bySquare(block32, baseIQ4), triesIQ4_NL)
 		putHalf(b[:], d)
 		packLevels((*[16]byte)(b[2:]), (*[32]float64)(w.x[:]), inverse(d))
 	}

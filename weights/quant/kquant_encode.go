@@ -3,9 +3,9 @@ package quant
 // The searches of the K formats. Their ranges and numbers of tries balance error and speed: twice the work lowers the
 // error by less than another percent.
 var (
-	fitQ3_K = superScale{grid: weighedIntegers{integers{-4, 3}}, sub: 16, s: 32,
+	fitQ3_K = superScale{grid: grid{integers: integers{-4, 3}, weighed: true}, sub: 16, s: 32,
 		least: 2.5, most: 4.7, tries: 30, peaks: []float64{2.8, 3.2}}
-	fitQ6_K = superScale{grid: weighedIntegers{integers{-32, 31}}, sub: 16, s: 128,
+	fitQ6_K = superScale{grid: grid{integers: integers{-32, 31}, weighed: true}, sub: 16, s: 128,
 		least: 24, most: 33, tries: 40, peaks: []float64{29}}
 
 	fitQ2_K = superAffine{high: 3, sub: 16, max: 15, base: 1, tries: []float64{3, 2.4, 2.6, 2.8, 3.2, 3.4}}

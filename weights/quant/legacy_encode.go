@@ -18,7 +18,7 @@ func encodeQ4_0(dst []byte, src []float32) error {
 	for ; len(src) >= block32; dst, src = dst[18:], src[block32:] {
 		b := (*[18]byte)(dst)
 		widen(x[:], src)
-		d := fitScale(integers{-8, 7}, sample{x: x[:]}, triesQ4_0)
+		d := fitScale(grid{integers: integers{-8, 7}}, sample{x: x[:]}, triesQ4_0)
 		putHalf(b[:], d)
 		inv := inverse(d)
 		for j := range 16 {
@@ -52,7 +52,7 @@ func encodeQ5_0(dst []byte, src []float32) error {
 	for ; len(src) >= block32; dst, src = dst[22:], src[block32:] {
 		b := (*[22]byte)(dst)
 		widen(x[:], src)
-		d := fitScale(integers{-16, 15}, sample{x: x[:]}, triesQ5_0)
+		d := fitScale(grid{integers: integers{-16, 15}}, sample{x: x[:]}, triesQ5_0)
 		putHalf(b[:], d)
 		inv := inverse(d)
 		var fifth uint32
@@ -93,7 +93,7 @@ func encodeQ8_0(dst []byte, src []float32) error {
 	for ; len(src) >= block32; dst, src = dst[34:], src[block32:] {
 		b := (*[34]byte)(dst)
 		widen(x[:], src)
-		d := fitScale(integers{-127, 127}, sample{x: x[:]}, triesQ8_0)
+		d := fitScale(grid{integers: integers{-127, 127}}, sample{x: x[:]}, triesQ8_0)
 		putHalf(b[:], d)
 		inv := inverse(d)
 		for j, v := range x {

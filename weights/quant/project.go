@@ -21,17 +21,30 @@ func (s sample) sub(from, n int) sample {
 // moments are the sums of x*q and q*q over values x and codes q, weighed.
 type moments struct{ xq, qq float64 }
 
-// grid is the set of codes of a format with values d*q.
-type grid interface {
-	// project returns the moments of the nearest codes at scales 1/inv and -1/inv.
-	project(s sample, inv float64) (plus, minus moments)
+// grid is the set of codes of a format with values d*q. It is not an interface, through which the compiler would not
+// see that a sample stays on the stack: rows of a cache are encoded, too.
+type grid struct {
+	integers
+	weighed bool // the sample has weights
+	levels  bool // the codes are the levels of IQ4_NL and IQ4_XS, with weights, and not integers
 }
 
-// integers are the codes low … high, where high is -low or -low-1, with all weights 1.
+// project returns the moments of the nearest codes at scales 1/inv and -1/inv.
+func (g grid) project(s sample, inv float64) (plus, minus moments) {
+	switch {
+	case g.levels:
+		return projectLevels(s, inv)
+	case g.weighed:
+		return g.projectWeighed(s, inv)
+	}
+	return g.integers.project(s, inv)
+}
+
+// integers are the codes low … high, where high is -low or -low-1.
 type integers struct{ low, high float64 }
 
-// project rounds once for both scales. Their codes differ in sign, and where the extra code -low-1 or its negative is
-// nearest, which one of the two scales does not have.
+// project has all weights 1. It rounds once for both scales. Their codes differ in sign, and where the extra code
+// -low-1 or its negative is nearest, which one of the two scales does not have.
 func (g integers) project(s sample, inv float64) (plus, minus moments) {
 	x, n := s.x, -g.low
 	var xq, qq, xq2, qq2, sumHigh, countHigh, sumLow, countLow float64
@@ -76,10 +89,8 @@ func (g integers) split(m moments, sumHigh, weightHigh, sumLow, weightLow float6
 	return plus, minus
 }
 
-// weighedIntegers are integers with weights.
-type weighedIntegers struct{ integers }
-
-func (g weighedIntegers) project(s sample, inv float64) (plus, minus moments) {
+// projectWeighed is project with weights.
+func (g integers) projectWeighed(s sample, inv float64) (plus, minus moments) {
 	x, n := s.x, -g.low
 	w, wx := s.w[:len(x)], s.wx[:len(x)]
 	var xq, qq, xq2, qq2, sumHigh, weightHigh, sumLow, weightLow float64
@@ -112,10 +123,7 @@ func (g weighedIntegers) project(s sample, inv float64) (plus, minus moments) {
 	return g.split(moments{xq + xq2, qq + qq2}, sumHigh, weightHigh, sumLow, weightLow)
 }
 
-// levels are the codes of IQ4_NL and IQ4_XS, with weights.
-type levels struct{}
-
-func (levels) project(s sample, inv float64) (plus, minus moments) {
+func projectLevels(s sample, inv float64) (plus, minus moments) {
 	x := s.x
 	w, wx := s.w[:len(x)], s.wx[:len(x)]
 	for i, v := range x {
