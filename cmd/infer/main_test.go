@@ -22,14 +22,31 @@ import (
 // asProgram makes the test binary the program itself, for tests that need a process.
 const asProgram = "INFER_TEST_AS_PROGRAM"
 
+// statusTo names a file into which the program then writes, at its end, what the system tells of its process.
+const statusTo = "INFER_TEST_STATUS_TO"
+
 // scratch is a folder for the models that tests share.
 var scratch string
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		main()
+		os.Exit(programMain())
 	}
 	os.Exit(testMain(m))
+}
+
+func programMain() int {
+	code := run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	if path := os.Getenv(statusTo); path != "" {
+		status, err := os.ReadFile("/proc/self/status")
+		if err == nil {
+			err = os.WriteFile(path, status, 0o600)
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
+	return code
 }
 
 func testMain(m *testing.M) int {
@@ -54,6 +71,25 @@ var tiny = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(scratch, "tiny.gguf")
 	return path, synth.Write(context.Background(), path, shape, quant.F32, 1, nil)
 })
+
+// middling writes a random model of 76 MB, once: larger than what a process holds in any case.
+var middling = sync.OnceValues(func() (string, error) {
+	shape, err := synth.Lookup("llama-160m")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(scratch, "middling.gguf")
+	return path, synth.Write(context.Background(), path, shape, quant.Q4_0, 1, nil)
+})
+
+func middlingModel(t testing.TB) string {
+	t.Helper()
+	path, err := middling()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
 func tinyModel(t testing.TB) string {
 	t.Helper()
