@@ -39,6 +39,9 @@ func edited(t *testing.T, f *weights.File, e edit) *weights.File {
 		}
 		if shape, ok := e.reshape[tensor.Name]; ok {
 			changed.Shape = shape
+			if slices.Contains(shape, 0) {
+				changed.Data = nil
+			}
 		}
 		if changed.Name != "" {
 			tensors = append(tensors, changed)
@@ -100,6 +103,9 @@ func TestLoadRefuses(t *testing.T) {
 		"rotation too wide":     {"llama-tiny", edit{set: map[string]any{"llama.rope.dimension_count": uint32(64)}}, "RoPE"},
 		"missing norm":          {"llama-tiny", edit{rename: map[string]string{"blk.1.ffn_norm.weight": ""}}, "blk.1.ffn_norm.weight"},
 		"missing embedding":     {"llama-tiny", edit{rename: map[string]string{"token_embd.weight": ""}}, "token_embd.weight"},
+		"empty vocabulary":      {"llama-tiny", edit{reshape: map[string][]int{"token_embd.weight": {256, 0}, "output.weight": {256, 0}}}, "token_embd.weight"},
+		"empty and tied":        {"qwen2-tiny", edit{reshape: map[string][]int{"token_embd.weight": {256, 0}}}, "vocabulary is empty"},
+		"no width":              {"llama-tiny", edit{reshape: map[string][]int{"token_embd.weight": {0, 512}}}, "token_embd.weight"},
 		"unknown tensor":        {"llama-tiny", edit{add: []weights.Tensor{floats("blk.0.attn_q_norm.weight", 1, 2)}}, "blk.0.attn_q_norm.weight"},
 		"wrong shape":           {"llama-tiny", edit{reshape: map[string][]int{"blk.0.attn_k.weight": {64, 256}}}, "blk.0.attn_k.weight"},
 		"wrong RoPE factors":    {"llama-tiny", edit{add: []weights.Tensor{floats("rope_freqs.weight", 1, 2)}}, "rope_freqs.weight"},

@@ -95,6 +95,9 @@ func (m *Model) load(l *loader) error {
 	if !ok || len(embedding.Shape) != 2 {
 		return fmt.Errorf("model: tensor %q: missing or not a matrix", "token_embd.weight")
 	}
+	if embedding.Shape[1] < 1 {
+		return fmt.Errorf("model: tensor %q: no rows: the vocabulary is empty", embedding.Name)
+	}
 	m.Vocabulary = embedding.Shape[1]
 	table := l.linear("token_embd", m.Embedding, m.Vocabulary)
 	m.embedding = table.Matrix
