@@ -5,7 +5,7 @@ package asm
 // QuantizeQ8AVX2 rounds blocks of 32 values to 8 bits:
 //
 //	for b := range blocks {
-//		most := max_i |x[32*b+i]|
+//		most := max_i |x[32*b+i]| // NaN if one is
 //		scales[b] = most / 127
 //		inverse := 127 / most // 0 if most is 0 or not a number
 //		for i := range 32 {

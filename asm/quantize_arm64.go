@@ -18,11 +18,11 @@ type Q8Row struct {
 // QuantizeQ8NEON rounds each block to the nearest multiples of its scale, ties to even:
 //
 //	for b := range Blocks {
-//		most := max over k of abs(Float[32*b+k])
-//		inverse := most > 0 ? 127 / most : 0
+//		most := max over k of abs(Float[32*b+k]) // NaN if one is
+//		inverse := most > 127*0x1p-128 ? 127 / most : 0
 //		Scales[b] = most / 127
 //		for k := range 32 {
-//			Q[32*b+k] = int8(roundToEven(Float[32*b+k] * inverse))
+//			Q[32*b+k] = int8(roundToEven(Float[32*b+k] * inverse)) // 0 if that is a NaN
 //			Sums[2*b+k/16] += int16(Q[32*b+k])
 //		}
 //	}

@@ -17,6 +17,8 @@ TEXT ·QuantizeQ8NEON(SB), NOSPLIT, $0-8
 	CBZ   R1, quantizeDone
 	MOVD  $0x42fe0000, R10 // 127
 	FMOVS R10, F30
+	MOVD  $0x02fe0000, R10 // 127 over this, and over less, is more than a float32 can be
+	FMOVS R10, F29
 	FMOVS ZR, F31
 
 quantizeLoop:
@@ -40,7 +42,7 @@ quantizeLoop:
 	FMAXV_S(v16, v16)
 	FDIVS   F30, F16, F17 // the scale
 	FDIVS   F16, F30, F18 // its inverse, if that is a number
-	FCMPS   $(0.0), F16
+	FCMPS   F29, F16
 	FCSELS  GT, F18, F31, F18
 	FMUL_4S_S(v0, v0, v18, 0)
 	FMUL_4S_S(v1, v1, v18, 0)

@@ -34,7 +34,10 @@ func FormOf(t quant.Type) Form {
 // Activations are the right-hand side of matrix products: rows of Cols values. Float is filled by whoever makes them,
 // and Implementation.Convert makes the other forms from it, once for all the products that read them.
 //
-// In the Q8 form, value i of a row is Scales[i/32]·Q[i], |Q[i]| ≤ 127.
+// In the Q8 form, value i of a row is Scales[i/32]·Q[i], |Q[i]| ≤ 127. The scale of a block is its largest magnitude
+// over 127. All Q of a block are 0 where 127 over that magnitude is no float32 (up to 127·2⁻¹²⁸), and where it is not
+// finite: a block with an infinite value has the scale +Inf, one with a NaN the scale NaN, so that every product with
+// the row is NaN.
 type Activations struct {
 	Rows, Cols int
 	Float      []float32 // [rows, cols]
@@ -115,7 +118,11 @@ func convertGeneric(x *Activations, r, from, to int) {
 	}
 }
 
-// quantizeQ8 rounds blocks [first, end) of 32 values to the nearest multiples of its largest magnitude over 127, ties to even.
+// lostQ8 is the largest number that 127 over which is more than a float32 can be.
+const lostQ8 = 127 * 0x1p-128
+
+// quantizeQ8 rounds the values of each of the blocks [first, end) to the nearest multiples of its largest magnitude over
+// 127, ties to even.
 func quantizeQ8(x *Activations, r, first, end int) {
 	q, scales, sums := x.q8(r)
 	row := x.Row(r)
@@ -123,14 +130,16 @@ func quantizeQ8(x *Activations, r, first, end int) {
 		block := row[b*Q8Block : (b+1)*Q8Block]
 		var most float32
 		for _, v := range block {
-			most = max(most, v, -v)
+			most = max(most, v, -v) // NaN, if one of them is
 		}
 		scales[b] = most / 127
-		var inverse float32
-		if most > 0 {
-			inverse = 127 / most
-		}
 		out := q[b*Q8Block : (b+1)*Q8Block]
+		if !(most > lostQ8 && most <= math.MaxFloat32) {
+			clear(out)
+			sums[2*b], sums[2*b+1] = 0, 0
+			continue
+		}
+		inverse := 127 / most
 		var sum [2]int16
 		for i, v := range block {
 			n := int8(math.RoundToEven(float64(v * inverse)))

@@ -104,19 +104,25 @@ func largest(typ quant.Type, row []byte, cols int) (sum float64) {
 	return sum
 }
 
+// special values for activations: ties, the ends of the range, and what is not finite.
+var special = []float32{0, float32(math.Copysign(0, -1)), 1e-45, -1e-45, 1e-38, 3e-39, 127, 126.5, 0.5, -0.5, 1.5, 2.5, -2.5,
+	lostQ8, -lostQ8, math.Nextafter32(lostQ8, 1), math.MaxFloat32, -math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1)),
+	float32(math.NaN()), math.Float32frombits(0x7f800001), math.Float32frombits(0xffc12345)}
+
 // TestConvertIsTheReference: the integers, scales and sums of activations, and their bfloat16 form, are the same bits in
-// every implementation.
+// every implementation, whatever the values, but for which NaN the scale of a block with NaNs is.
 func TestConvertIsTheReference(t *testing.T) {
-	inf, nan := float32(math.Inf(1)), float32(math.NaN())
-	special := []float32{0, float32(math.Copysign(0, -1)), 1e-45, -1e-45, 1e-38, 3e-39, 127, 126.5, 0.5, -0.5, 1.5, 2.5, -2.5,
-		math.MaxFloat32, -math.MaxFloat32, inf, -inf, nan, math.Float32frombits(0x7f800001), math.Float32frombits(0xffc12345)}
 	each(t, func(t *testing.T, impl *Implementation) {
 		rng := rand.New(rand.NewPCG(31, 1))
 		for round := range 400 {
 			const cols = 96
 			got, want := NewActivations(1, cols, FormQ8|FormBF16), NewActivations(1, cols, FormQ8|FormBF16)
+			exponent := rng.IntN(30) - 15
+			if round%4 == 3 { // among values that lose their last bits, and all
+				exponent = -118 - rng.IntN(20)
+			}
 			for i := range cols {
-				v := float32(rng.NormFloat64() * math.Pow(2, float64(rng.IntN(30)-15)))
+				v := float32(math.Ldexp(rng.NormFloat64(), exponent))
 				if round%2 == 1 && rng.IntN(20) == 0 {
 					v = special[rng.IntN(len(special))]
 				}
@@ -125,36 +131,119 @@ func TestConvertIsTheReference(t *testing.T) {
 				}
 				got.Float[i], want.Float[i] = v, v
 			}
+			for i := range got.Q { // of values that were there before nothing may remain
+				got.Q[i], want.Q[i] = 99, 99
+			}
 			impl.Convert(got, 0, 0, cols)
 			generic.Convert(want, 0, 0, cols)
-			for b, scale := range want.Scales {
-				block := want.Float[b*Q8Block : (b+1)*Q8Block]
-				if math.IsNaN(float64(scale)) {
-					if !math.IsNaN(float64(got.Scales[b])) {
-						t.Fatalf("the scale of %v is %v, want NaN", block, got.Scales[b])
-					}
-				} else if got.Scales[b] != scale {
-					t.Fatalf("the scale of %v is %v, want %v", block, got.Scales[b], scale)
-				}
-				for i := b * Q8Block; i < (b+1)*Q8Block; i++ {
-					// Integers out of values that are not finite, or too small for the inverse of a scale, are anyone's.
-					if inverse := 127 / (scale * 127); !math.IsInf(float64(inverse), 0) && inverse > 0 && got.Q[i] != want.Q[i] {
-						t.Fatalf("%v of %v became %d, want %d", want.Float[i], block, got.Q[i], want.Q[i])
-					}
-				}
-				for h := 2 * b; h < 2*b+2; h++ {
-					var sum int16
-					for _, v := range got.Q[h*groupLen : (h+1)*groupLen] {
-						sum += int16(v)
-					}
-					if got.Sums[h] != sum {
-						t.Fatalf("the sum of group %d is %d, want %d", h, got.Sums[h], sum)
-					}
-				}
-			}
+			sameQ8(t, got, want)
 			for i := range want.BF16 {
 				if got.BF16[i] != want.BF16[i] {
 					t.Fatalf("%v (%#x) became %#x, want %#x", want.Float[i], math.Float32bits(want.Float[i]), got.BF16[i], want.BF16[i])
+				}
+			}
+		}
+	})
+}
+
+// sameQ8 compares the Q8 form of a row.
+func sameQ8(t *testing.T, got, want *Activations) {
+	t.Helper()
+	for b, scale := range want.Scales {
+		block := want.Float[b*Q8Block : (b+1)*Q8Block]
+		if got.Scales[b] != scale && (got.Scales[b] == got.Scales[b] || scale == scale) {
+			t.Fatalf("the scale of %v is %v, want %v", block, got.Scales[b], scale)
+		}
+		for i, v := range want.Q[b*Q8Block : (b+1)*Q8Block] {
+			if q := got.Q[b*Q8Block+i]; q != v {
+				t.Fatalf("%v of %v became %d, want %d", block[i], block, q, v)
+			}
+		}
+		for h := 2 * b; h < 2*b+2; h++ {
+			if got.Sums[h] != want.Sums[h] {
+				t.Fatalf("the sum of group %d of %v is %d, want %d", h, block, got.Sums[h], want.Sums[h])
+			}
+		}
+	}
+}
+
+// TestConvertOfWhatIsLost: blocks out of which no integers can be made are zeros, with a scale that says why.
+func TestConvertOfWhatIsLost(t *testing.T) {
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	above := math.Nextafter32(lostQ8, 1)
+	cases := map[string]struct {
+		fill, one float32 // all values, and one that differs
+		scale     float32
+		q, qOne   int8
+	}{
+		"zeros":                {0, 0, 0, 0, 0},
+		"least":                {1e-45, -1e-45, 0, 0, 0},
+		"largest that is lost": {-lostQ8, lostQ8, lostQ8 / 127, 0, 0},
+		"least that is not":    {-above, above, above / 127, -127, 127},
+		"beside more":          {lostQ8, 1, 1.0 / 127, 0, 127},
+		"largest":              {math.MaxFloat32, -math.MaxFloat32, math.MaxFloat32 / 127, 127, -127},
+		"infinite":             {1, inf, inf, 0, 0},
+		"negative infinite":    {-1, -inf, inf, 0, 0},
+		"all infinite":         {inf, -inf, inf, 0, 0},
+		"NaN":                  {1, nan, nan, 0, 0},
+		"NaN beside infinite":  {-inf, nan, nan, 0, 0},
+		"NaN beside zeros":     {0, math.Float32frombits(0xff800001), nan, 0, 0},
+		"NaN beside least":     {1e-45, nan, nan, 0, 0},
+	}
+	each(t, func(t *testing.T, impl *Implementation) {
+		for name, c := range cases {
+			t.Run(name, func(t *testing.T) {
+				for at := range Q8Block {
+					want := NewActivations(1, Q8Block, FormQ8)
+					for i := range want.Float {
+						want.Float[i], want.Q[i] = c.fill, c.q
+					}
+					want.Float[at], want.Q[at], want.Scales[0] = c.one, c.qOne, c.scale
+					for i, q := range want.Q {
+						want.Sums[i/groupLen] += int16(q)
+					}
+					got := NewActivations(1, Q8Block, FormQ8)
+					copy(got.Float, want.Float)
+					impl.Convert(got, 0, 0, Q8Block)
+					sameQ8(t, got, want)
+				}
+			})
+		}
+	})
+}
+
+// TestMulOfWhatIsNotFinite: a row of activations with a value that is not finite has only NaN for products, with block
+// types, and leaves the rows beside it alone. A block that is lost adds nothing.
+func TestMulOfWhatIsNotFinite(t *testing.T) {
+	each(t, func(t *testing.T, impl *Implementation) {
+		const rows, cols, most = 9, 1280, 6
+		rng := rand.New(rand.NewPCG(35, 1))
+		for typ := range unpackers {
+			if !typ.CanEncode() {
+				continue
+			}
+			m, _ := randomMatrix(t, rng, typ, rows, cols)
+			for _, bad := range []float32{float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), lostQ8} {
+				for _, n := range []int{1, most} {
+					x := randomActivations(impl, rng, n, cols, FormQ8)
+					r, block := rng.IntN(n), rng.IntN(cols/Q8Block)
+					values := x.Row(r)[block*Q8Block : (block+1)*Q8Block]
+					clear(values)
+					impl.Convert(x, r, 0, cols)
+					want, got := make([]float32, n*rows), make([]float32, n*rows)
+					impl.Mul[typ](want, rows, &m, 0, rows, x, nil, new(Scratch))
+					values[rng.IntN(Q8Block)] = bad
+					impl.Convert(x, r, 0, cols)
+					impl.Mul[typ](got, rows, &m, 0, rows, x, nil, new(Scratch))
+					for i, v := range got {
+						if i/rows == r && bad != lostQ8 {
+							if v == v {
+								t.Fatalf("%s, %d rows: a product with %v is %v", typ, n, bad, v)
+							}
+						} else if v != want[i] {
+							t.Fatalf("%s, %d rows: beside %v, or with zeros for it, %v, want %v", typ, n, bad, v, want[i])
+						}
+					}
 				}
 			}
 		}
