@@ -10,7 +10,11 @@ BUILD_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd
 # The packages that start goroutines or are called from many. Under the race detector, which is an order of magnitude
 # slower, the longest tests are left out: other tests share memory between threads in the same ways.
 RACE      := . ./bench ./cmd/infer ./internal/... ./kernels ./kvcache ./model ./tokenizer ./weights ./weights/internal/... ./weights/synth
-RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestForwardIsTheNaiveOne|TestGreedyIsTheSameOnEveryPlatform|TestLoadRefuses|TestMulAgainstDecodedWeights|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone)$$
+RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestDecodingDoesNotAllocate|TestForwardIsTheNaiveOne|TestGreedyIsTheSameOnEveryPlatform|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone)$$
+
+# What runs once for each implementation of the kernels that the machine has. The kernels' own tests, and those of the
+# model that compare with references, run over all of them by themselves.
+TIERS := . ./attention ./model
 
 # What runs on emulated arm64, ten times slower: of package model, that small models write what they do elsewhere.
 QEMU      ?= qemu-aarch64 -cpu max
@@ -48,6 +52,11 @@ test: ## run all tests
 short: ## run the tests that take no long time
 	$(GO) test -short ./...
 
+.PHONY: tiers
+tiers: ## test models and sessions with each implementation of the kernels that this machine has
+	@names=$$($(GO) run ./cmd/infer version | sed -n 's/.*kernels: \[\(.*\)\].*/\1/p'); [ -n "$$names" ] || exit 1; \
+	for cpu in $$names; do echo "MNEME_CPU=$$cpu"; MNEME_CPU=$$cpu $(GO) test -short $(TIERS) || exit 1; done
+
 .PHONY: race
 race: ## test the packages with goroutines under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -short -skip '$(RACE_SKIP)' $(RACE)
@@ -58,6 +67,8 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 
 .PHONY: arm64
 arm64: ## run tests on emulated arm64 (needs qemu-user)
+	@version=$$(GOARCH=arm64 $(GO) run -exec '$(QEMU)' ./cmd/infer version) && echo "$$version" && \
+	case $$version in *'neon dotprod i8mm'*) ;; *) echo 'the emulator lacks instructions that there are kernels for'; exit 1; esac
 	GOARCH=arm64 $(GO) test -short -exec '$(QEMU)' $(ARM64)
 	GOARCH=arm64 $(GO) test -exec '$(QEMU)' -run '$(ARM64_RUN)' ./model
 
