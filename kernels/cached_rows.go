@@ -27,24 +27,24 @@ func (k *cachedRows) scores(dst []float32, stride int, q []float32, dim int, key
 		return
 	}
 	groups, size := n/KeyGroup, len(keys)/n*KeyGroup
-	piece := min(max(pieceFloats/(dim*KeyGroup), 4)&^3, groups)
+	piece := max(pieceFloats/(dim*KeyGroup), 4) &^ 3
+	floats := s.Floats(piece * dim * KeyGroup)
 	p := &s.native.gemm32
 	*p = asm.Gemm32{A: &q[0], AStride: 4 * dim, BStep: 4 * KeyGroup, BVector: 4 * KeyGroup * dim, K: dim, CStride: 4 * stride}
 	for g := 0; g < groups; g += piece {
 		some := min(piece, groups-g)
-		p.B = k.keys(keys[g*size:(g+some)*size], t, some*dim*KeyGroup, s)
+		p.B = k.keys(keys[g*size:(g+some)*size], t, floats[:some*dim*KeyGroup])
 		p.C = &dst[g*KeyGroup]
 		k.gemm(p, len(q)/dim, some)
 	}
 	*p = asm.Gemm32{}
 }
 
-// keys returns groups of keys as float32.
-func (k *cachedRows) keys(stored []byte, t quant.Type, n int, s *Scratch) *float32 {
+// keys returns groups of keys as float32, in floats if they are not stored so.
+func (k *cachedRows) keys(stored []byte, t quant.Type, floats []float32) *float32 {
 	if t == quant.F32 {
 		return (*float32)(unsafe.Pointer(&stored[0]))
 	}
-	floats := s.Floats(n)
 	if t == quant.Q8_0 {
 		k.widenKeys(floats, stored)
 	} else {
@@ -60,25 +60,25 @@ func (k *cachedRows) addValues(out, w []float32, stride, dim int, values []byte,
 	}
 	width, size := ValueWidth(dim), len(values)/n
 	piece := max(pieceFloats/width, 16)
+	floats := s.Floats(piece * width)
 	p := &s.native.gemm32
 	*p = asm.Gemm32{AStride: 4 * stride, BStep: 4 * width, BVector: 4 * KeyGroup, C: &out[0], CStride: 4 * width, Add: 1}
 	for j := 0; j < n; j += piece {
 		p.K = min(piece, n-j)
-		p.A, p.B = &w[j], k.values(values[j*size:(j+p.K)*size], t, dim, p.K, s)
+		p.A, p.B = &w[j], k.values(values[j*size:(j+p.K)*size], t, dim, p.K, floats)
 		k.gemm(p, len(out)/width, width/KeyGroup)
 	}
 	*p = asm.Gemm32{}
 }
 
-// values returns n rows as float32, ValueWidth apart.
-func (k *cachedRows) values(stored []byte, t quant.Type, dim, n int, s *Scratch) *float32 {
+// values returns n rows as float32, ValueWidth apart, in floats if they are not stored so.
+func (k *cachedRows) values(stored []byte, t quant.Type, dim, n int, floats []float32) *float32 {
 	width := ValueWidth(dim)
 	if t == quant.F32 && width == dim {
 		return (*float32)(unsafe.Pointer(&stored[0]))
 	}
-	floats := s.Floats(n * width)
 	if width == dim {
-		k.widen(floats, stored, t)
+		k.widen(floats[:n*dim], stored, t)
 		return &floats[0]
 	}
 	size := len(stored) / n
