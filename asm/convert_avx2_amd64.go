@@ -38,15 +38,6 @@ func RoundBF16AVX2(dst *uint16, x *float32, n int)
 //go:noescape
 func WidenF16AVX2(dst *float32, src *byte, n int)
 
-// WidenBF16AVX2 converts 8·n bfloat16 numbers:
-//
-//	for i := range 8 * n {
-//		dst[i] = quant.BF16ToF32(src[2*i:])
-//	}
-//
-//go:noescape
-func WidenBF16AVX2(dst *float32, src *byte, n int)
-
 // WidenQ8_0AVX2 decodes n blocks of Q8_0:
 //
 //	for b := range n {

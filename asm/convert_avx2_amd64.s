@@ -187,27 +187,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func WidenBF16AVX2(dst *float32, src *byte, n int)
-TEXT ·WidenBF16AVX2(SB), NOSPLIT, $0-24
-	MOVQ  dst+0(FP), DI
-	MOVQ  src+8(FP), SI
-	MOVQ  n+16(FP), CX
-	TESTQ CX, CX
-	JZ    done
-
-eight:
-	VPMOVZXWD (SI), Y0
-	VPSLLD    $16, Y0, Y0
-	VMOVDQU   Y0, (DI)
-	ADDQ      $16, SI
-	ADDQ      $32, DI
-	DECQ      CX
-	JNZ       eight
-
-done:
-	VZEROUPPER
-	RET
-
 // func WidenQ8_0AVX2(dst *float32, src *byte, n int)
 TEXT ·WidenQ8_0AVX2(SB), NOSPLIT, $0-24
 	MOVQ  dst+0(FP), DI

@@ -56,13 +56,3 @@ func DotF16x1AVX2(t *RowsDot)
 //
 //go:noescape
 func DotF16x2AVX2(t *RowsDot)
-
-// DotBF16x1AVX2 takes rows of bfloat16 and one column. N must be a multiple of 8.
-//
-//go:noescape
-func DotBF16x1AVX2(t *RowsDot)
-
-// DotBF16x2AVX2 takes rows of bfloat16 and two columns. N must be a multiple of 8.
-//
-//go:noescape
-func DotBF16x2AVX2(t *RowsDot)

@@ -121,10 +121,6 @@ DONE:
 
 #define F16(PTR, Y) VCVTPH2PS (PTR)(R11*1), Y
 
-#define BF16(PTR, Y) \
-	VPMOVZXWD (PTR)(R11*1), Y \
-	VPSLLD    $16, Y, Y
-
 // The first of eight values of a row, as the mask Y15 has them.
 #define MASKED(PTR, Y) VMASKMOVPS (PTR)(R11*1), Y15, Y
 
@@ -329,9 +325,3 @@ HALFSx1(·DotF16x1AVX2, F16)
 
 // func DotF16x2AVX2(t *RowsDot)
 HALFSx2(·DotF16x2AVX2, F16)
-
-// func DotBF16x1AVX2(t *RowsDot)
-HALFSx1(·DotBF16x1AVX2, BF16)
-
-// func DotBF16x2AVX2(t *RowsDot)
-HALFSx2(·DotBF16x2AVX2, BF16)

@@ -209,12 +209,15 @@ done:
 	VZEROUPPER
 	RET
 
-// ROTATE turns the pairs (Y0, Y1) by the angles with cosines Y2 and sines Y3; the results are Y4 and Y5.
+// ROTATE turns the pairs (Y0, Y1) by the angles with cosines Y2 and sines Y3; the results are Y4 and Y5. Products are
+// rounded before they are added, as the reference does: both then give the same keys, bit by bit.
 #define ROTATE \
-	VMULPS       Y3, Y1, Y4 \
-	VMULPS       Y2, Y1, Y5 \
-	VFMSUB231PS  Y2, Y0, Y4 \
-	VFMADD231PS  Y3, Y0, Y5
+	VMULPS Y3, Y1, Y4 \
+	VMULPS Y2, Y1, Y5 \
+	VMULPS Y2, Y0, Y2 \
+	VMULPS Y3, Y0, Y3 \
+	VSUBPS Y4, Y2, Y4 \
+	VADDPS Y5, Y3, Y5
 
 // func RopeHalvesAVX2(x, cos, sin *float32, n int)
 TEXT ·RopeHalvesAVX2(SB), NOSPLIT, $0-32
@@ -259,13 +262,14 @@ done:
 
 // ROTATE4 turns four pairs of neighbours in Y0 by the angles with cosines X2 and sines X3.
 #define ROTATE4 \
-	VPMOVZXDQ      X2, Y2        \
-	VPMOVZXDQ      X3, Y3        \
-	VMOVSLDUP      Y2, Y2        \
-	VMOVSLDUP      Y3, Y3        \
-	VPERMILPS      $0xB1, Y0, Y1 \
-	VMULPS         Y3, Y1, Y1    \
-	VFMADDSUB213PS Y1, Y2, Y0
+	VPMOVZXDQ X2, Y2        \
+	VPMOVZXDQ X3, Y3        \
+	VMOVSLDUP Y2, Y2        \
+	VMOVSLDUP Y3, Y3        \
+	VPERMILPS $0xB1, Y0, Y1 \
+	VMULPS    Y3, Y1, Y1    \
+	VMULPS    Y2, Y0, Y0    \
+	VADDSUBPS Y1, Y0, Y0
 
 // func RopePairsAVX2(x, cos, sin *float32, n int)
 TEXT ·RopePairsAVX2(SB), NOSPLIT, $0-32

@@ -27,7 +27,8 @@ func newAVX2() *Implementation {
 	rows := cachedRows{gemm: asm.Gemm32AVX2, widen: widen, widenKeys: widenKeysAVX2}
 	impl.Scores, impl.AddValues = rows.scores, rows.addValues
 	impl.Mul = maps.Clone(generic.Mul)
-	for _, t := range []quant.Type{quant.F32, quant.F16, quant.BF16} {
+	impl.Mul[quant.BF16] = mulBF16AVX2
+	for _, t := range []quant.Type{quant.F32, quant.F16} {
 		impl.Mul[t] = mulFloatsAVX2
 	}
 	for t, k := range blockKernels {

@@ -6,10 +6,9 @@ import (
 	"unsafe"
 
 	"github.com/mneme-lm/mneme/asm"
-	"github.com/mneme-lm/mneme/weights/quant"
 )
 
-// mulFloatsAVX2 multiplies F32, F16 and BF16. Activations for BF16 are those rounded to bfloat16, as float32 again.
+// mulFloatsAVX2 multiplies F32 and F16.
 func mulFloatsAVX2(dst []float32, stride int, w *Matrix, from, to int, x *Activations, pick []int32, s *Scratch) {
 	n := columns(x, pick)
 	if w.Cols == 0 || n == 0 || from >= to {
@@ -41,9 +40,8 @@ func dotStored(p *asm.RowsDot, kernels []func(*asm.RowsDot), dst []float32, stri
 	n := columns(x, pick)
 	for c := 0; c < n; {
 		some := share(n-c, len(kernels))
-		floats := s.Floats(len(kernels) * w.Cols)
 		for i := range some {
-			p.X[i] = floatColumn(x, picked(pick, c+i), 0, w.Cols, w.Type, floats[i*w.Cols:])
+			p.X[i] = &x.Row(picked(pick, c+i))[0]
 			p.Dst[i] = &dst[(c+i)*stride+from]
 		}
 		kernels[some-1](p)
@@ -51,29 +49,11 @@ func dotStored(p *asm.RowsDot, kernels []func(*asm.RowsDot), dst []float32, stri
 	}
 }
 
-// floatColumn returns values [first, first+n) of a row of activations, in the form that weights of type t ask for, as
-// float32; floats is room for them.
-func floatColumn(x *Activations, r, first, n int, t quant.Type, floats []float32) *float32 {
-	if t != quant.BF16 {
-		return &x.Row(r)[first]
-	}
-	half := x.bf16(r)[first : first+n]
-	whole := n / 8
-	if whole > 0 {
-		asm.WidenBF16AVX2(&floats[0], (*byte)(unsafe.Pointer(&half[0])), whole)
-	}
-	for i := 8 * whole; i < n; i++ {
-		floats[i] = quant.BF16ToF32(half[i])
-	}
-	return &floats[0]
-}
-
 // mulStrips decodes a piece of some rows at a time and multiplies it with all columns.
 func mulStrips(p *asm.RowsDot, dst []float32, stride int, w *Matrix, from, to int, x *Activations, pick []int32, s *Scratch) {
 	const chunk = asm.RowsDotChunk
 	n := columns(x, pick)
-	floats := s.Floats((stripRows + len(floatDots)) * chunk)
-	strip, rounded := floats[:stripRows*chunk], floats[stripRows*chunk:]
+	strip := s.Floats(stripRows * chunk)
 	size := w.Type.BlockBytes()
 	p.Rows, p.RowStride = (*byte)(unsafe.Pointer(&strip[0])), 4*chunk
 	for r := from; r < to; r += stripRows {
@@ -87,7 +67,7 @@ func mulStrips(p *asm.RowsDot, dst []float32, stride int, w *Matrix, from, to in
 			for c := 0; c < n; {
 				some := share(n-c, len(floatDots))
 				for i := range some {
-					p.X[i] = floatColumn(x, picked(pick, c+i), first, p.N, w.Type, rounded[i*chunk:])
+					p.X[i] = &x.Row(picked(pick, c+i))[first]
 					p.Dst[i] = &dst[(c+i)*stride+r]
 				}
 				floatDots[some-1](p)

@@ -23,8 +23,7 @@ type rowsKernels struct {
 }
 
 var storedRows = map[quant.Type]*rowsKernels{
-	quant.F16:  {8, [2]func(*asm.RowsDot){asm.DotF16x1AVX2, asm.DotF16x2AVX2}},
-	quant.BF16: {8, [2]func(*asm.RowsDot){asm.DotBF16x1AVX2, asm.DotBF16x2AVX2}},
+	quant.F16: {8, [2]func(*asm.RowsDot){asm.DotF16x1AVX2, asm.DotF16x2AVX2}},
 }
 
 var floatDots = [3]func(*asm.RowsDot){asm.DotF32x1AVX2, asm.DotF32x2AVX2, asm.DotF32x3AVX2}
@@ -38,9 +37,6 @@ func widen(dst []float32, stored []byte, t quant.Type) {
 			size = copy(unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), 4*len(dst)), stored)
 		case quant.F16:
 			asm.WidenF16AVX2(&dst[0], &stored[0], whole)
-			size = 16 * whole
-		case quant.BF16:
-			asm.WidenBF16AVX2(&dst[0], &stored[0], whole)
 			size = 16 * whole
 		case quant.Q8_0:
 			asm.WidenQ8_0AVX2(&dst[0], &stored[0], len(dst)/32)

@@ -59,8 +59,11 @@ func dotBF16(row []float32, x []uint16) float32 {
 		}
 		row, x = row[32:], x[32:]
 	}
-	for i, v := range row {
-		lanes[i/2] += float32(v * quant.BF16ToF32(x[i]))
+	for i := 1; i < len(row); i += 2 {
+		lanes[i/2] += float32(row[i] * quant.BF16ToF32(x[i]))
+	}
+	for i := 0; i < len(row); i += 2 {
+		lanes[i/2] += float32(row[i] * quant.BF16ToF32(x[i]))
 	}
 	for n := 8; n > 0; n /= 2 {
 		for j := range n {

@@ -13,4 +13,5 @@ type nativeScratch struct {
 	blockTile *blockTile
 	rowsDot   asm.RowsDot
 	gemm32    asm.Gemm32
+	bf16Dots  asm.BF16Dots
 }
