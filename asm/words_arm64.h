@@ -130,4 +130,4 @@
 #define TRN2_2D(d, n, m) WORD $(0x4EC06800 | (m)<<16 | (n)<<5 | (d)) // TRN2 Vd.2D, Vn.2D, Vm.2D
 
 // Loads of one number to the bottom of a register, from the address in general register n plus a number of bytes.
-#define LDR_H(d, n, i) WORD $(0x7D400000 | (i)/2<<10 | (n)<<5 | (d)) // LDR Hd, [Xn, #i]
+#define LDR_H(d, n, i) WORD $(0x7D400000 | ((i)/2)<<10 | (n)<<5 | (d)) // LDR Hd, [Xn, #i]

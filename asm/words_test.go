@@ -21,15 +21,18 @@ import (
 // used with.
 
 // instruction is a macro that stands for one word: #define NAME(params) WORD $(value) // text
+//
+// Those for amd64 take six bytes: #define NAME(params) LONG $(value); WORD $(rest) // text
 type instruction struct {
 	name   string
 	params []string
 	value  ast.Expr
+	rest   ast.Expr
 	text   string
 }
 
 var (
-	definition = regexp.MustCompile(`^#define (\w+)\(([\w, ]*)\) WORD \$\((.*)\) // (.+)$`)
+	definition = regexp.MustCompile(`^#define (\w+)\(([\w, ]*)\) (?:WORD \$\((.*)\)|LONG \$\((.*)\); WORD \$\((.*)\)) // (.+)$`)
 	rawWord    = regexp.MustCompile(`\bWORD\s*\$`)
 	rawData    = regexp.MustCompile(`(?m)^\s*(BYTE|WORD|LONG|QUAD)\s+\$.*$`)
 )
@@ -40,11 +43,15 @@ func parseInstruction(line string) (*instruction, error) {
 	if m == nil {
 		return nil, nil
 	}
-	value, err := parser.ParseExpr(m[3])
+	in := &instruction{name: m[1], params: strings.Split(strings.ReplaceAll(m[2], " ", ""), ","), text: m[6]}
+	var err error
+	if in.value, err = parser.ParseExpr(m[3] + m[4]); err == nil && m[5] != "" {
+		in.rest, err = parser.ParseExpr(m[5])
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", m[1], err)
 	}
-	return &instruction{m[1], strings.Split(strings.ReplaceAll(m[2], " ", ""), ","), value, m[4]}, nil
+	return in, nil
 }
 
 // evaluate computes an expression of integers, with names from env.
@@ -59,6 +66,9 @@ func evaluate(e ast.Expr, env map[string]int64) (int64, error) {
 			return v, nil
 		}
 	case *ast.BinaryExpr:
+		if left, ok := e.X.(*ast.BinaryExpr); ok && left.Op.Precedence() == e.Op.Precedence() && (left.Op != token.OR || e.Op != token.OR) {
+			return 0, fmt.Errorf("%s after %s at %d: Go's assembler begins with the last of the two", e.Op, left.Op, e.Pos())
+		}
 		x, err := evaluate(e.X, env)
 		if err != nil {
 			return 0, err
@@ -82,6 +92,8 @@ func evaluate(e ast.Expr, env map[string]int64) (int64, error) {
 			return x & y, nil
 		case token.OR:
 			return x | y, nil
+		case token.XOR:
+			return x ^ y, nil
 		case token.SHL:
 			if y >= 0 {
 				return x << y, nil
@@ -104,7 +116,7 @@ func (in *instruction) check(operands []int64) error {
 	want := in.text
 	for i, p := range in.params {
 		env[p] = operands[i]
-		want = regexp.MustCompile(`\b([BHSDQVX]|#|\[)`+p+`\b|(#|\[)`+p+`\b`).ReplaceAllString(want, fmt.Sprintf("${1}${2}%d", operands[i]))
+		want = regexp.MustCompile(`\b([BHSDQVXZ]|#|\[)`+p+`\b|(#|\[)`+p+`\b`).ReplaceAllString(want, fmt.Sprintf("${1}${2}%d", operands[i]))
 	}
 	word, err := evaluate(in.value, env)
 	if err != nil {
@@ -113,7 +125,16 @@ func (in *instruction) check(operands []int64) error {
 	if word < 0 || word > 1<<32-1 {
 		return fmt.Errorf("%s%v is no word: %#x", in.name, operands, word)
 	}
-	got, err := disassemble(uint32(word))
+	var got string
+	if in.rest == nil {
+		got, err = disassemble(uint32(word))
+	} else {
+		var rest int64
+		if rest, err = evaluate(in.rest, env); err != nil || rest < 0 || rest > 1<<16-1 {
+			return fmt.Errorf("%s%v ends with no word: %#x: %v", in.name, operands, rest, err)
+		}
+		got, err = disassembleEVEX(uint32(word), uint16(rest))
+	}
 	if err != nil {
 		return fmt.Errorf("%s%v is %#08x: %w", in.name, operands, word, err)
 	}
@@ -144,6 +165,29 @@ func disassemble(word uint32) (string, error) {
 	return "", fmt.Errorf("no known instruction")
 }
 
+// disassembleEVEX says what six bytes mean, as Intel's Architecture Instruction Set Extensions Programming Reference
+// (319433), section "EVEX encoding", has it: 62, three bytes of prefix, the opcode, and ModR/M. The bits of register
+// numbers in the prefix are inverted.
+func disassembleEVEX(word uint32, rest uint16) (string, error) {
+	p0, p1, p2 := byte(word>>8), byte(word>>16), byte(word>>24)
+	opcode, modrm := byte(rest), byte(rest>>8)
+	switch {
+	case byte(word) != 0x62, p0&0b1100 != 0, p1&0b100 == 0:
+		return "", fmt.Errorf("no EVEX prefix")
+	case p0&0b11 != 2, p1>>7 != 0, p1&0b11 != 2, opcode != 0x52: // map 0F38, W0, F3
+		return "", fmt.Errorf("no known instruction")
+	case p2 != 0b0_10_0_0_000 && p2 != 0b0_10_0_1_000: // no zeroing, 512 bits, no broadcast, V', no mask
+		return "", fmt.Errorf("not all of 512 bits")
+	case modrm>>6 != 3:
+		return "", fmt.Errorf("not of registers")
+	}
+	p0, p1, p2 = ^p0, ^p1, ^p2
+	d := modrm>>3&7 | p0>>7<<3 | p0>>4&1<<4
+	a := p1>>3&15 | p2>>3&1<<4
+	b := modrm&7 | p0>>5&1<<3 | p0>>6&1<<4
+	return fmt.Sprintf("VDPBF16PS Z%d, Z%d, Z%d", d, a, b), nil
+}
+
 var (
 	hexNumber = regexp.MustCompile(`#0X([0-9A-F]+)`)
 	sameTwice = regexp.MustCompile(`^ORR(V\d+\.16B),(V\d+\.16B),(V\d+\.16B)$`)
@@ -169,7 +213,7 @@ func plain(text string) string {
 
 // operandRange returns the numbers that an operand can be.
 func (in *instruction) operandRange(p string) (first, last, step int64) {
-	if regexp.MustCompile(`[BHSDQVX]` + p + `\b`).MatchString(in.text) {
+	if regexp.MustCompile(`[BHSDQVXZ]` + p + `\b`).MatchString(in.text) {
 		return 0, 31, 1
 	}
 	var bits int64 // of an element of the result
@@ -191,27 +235,29 @@ func (in *instruction) operandRange(p string) (first, last, step int64) {
 }
 
 func TestWordsMeanWhatTheySay(t *testing.T) {
-	found := 0
-	for _, file := range sources(t, "*_arm64.*") {
-		for i, line := range strings.Split(read(t, file), "\n") {
-			in, err := parseInstruction(line)
-			if err != nil {
-				t.Fatalf("%s:%d: %v", file, i+1, err)
-			}
-			if in == nil {
-				if rawWord.MatchString(line) {
-					t.Errorf("%s:%d: a word without its mnemonic: %s", file, i+1, line)
+	for pattern, least := range map[string]int{"*_arm64.*": 50, "*_amd64.*": 1} {
+		found := 0
+		for _, file := range sources(t, pattern) {
+			for i, line := range strings.Split(read(t, file), "\n") {
+				in, err := parseInstruction(line)
+				if err != nil {
+					t.Fatalf("%s:%d: %v", file, i+1, err)
 				}
-				continue
-			}
-			found++
-			if err := in.sweep(); err != nil {
-				t.Errorf("%s:%d: %v", file, i+1, err)
+				if in == nil {
+					if rawWord.MatchString(line) {
+						t.Errorf("%s:%d: a word without its mnemonic: %s", file, i+1, line)
+					}
+					continue
+				}
+				found++
+				if err := in.sweep(); err != nil {
+					t.Errorf("%s:%d: %v", file, i+1, err)
+				}
 			}
 		}
-	}
-	if found < 50 {
-		t.Fatalf("found only %d instructions: is the pattern right?", found)
+		if found < least {
+			t.Fatalf("found only %d instructions in %s: is the pattern right?", found, pattern)
+		}
 	}
 }
 
@@ -244,18 +290,23 @@ func (in *instruction) sweep() error {
 // TestWordsAreUsedRight expands the macros of every source, and checks each instruction with its operands: a number that
 // is too large for its field would change another.
 func TestWordsAreUsedRight(t *testing.T) {
-	uses := 0
-	for _, file := range sources(t, "*_arm64.s") {
-		p := &preprocessor{t: t, macros: map[string]*macro{}, file: file, use: func(in *instruction, operands []int64) {
-			uses++
-			if err := in.check(operands); err != nil {
-				t.Errorf("%s: %v", file, err)
+	for pattern, least := range map[string]int{"*_arm64.s": 1000, "*_amd64.s": 50} {
+		uses := 0
+		for _, file := range sources(t, pattern) {
+			if !strings.Contains(read(t, file), "WORD") && strings.Contains(file, "amd64") {
+				continue
 			}
-		}}
-		p.include(file)
-	}
-	if uses < 1000 {
-		t.Fatalf("found only %d uses", uses)
+			p := &preprocessor{t: t, macros: map[string]*macro{}, file: file, use: func(in *instruction, operands []int64) {
+				uses++
+				if err := in.check(operands); err != nil {
+					t.Errorf("%s: %v", file, err)
+				}
+			}}
+			p.include(file)
+		}
+		if uses < least {
+			t.Fatalf("found only %d uses in %s", uses, pattern)
+		}
 	}
 }
 
@@ -271,7 +322,10 @@ func TestCheckFindsMistakes(t *testing.T) {
 		{"#define X(d, n, m, i) WORD $(0x4F80E000 | (i)<<21 | (m)<<16 | (n)<<5 | (d)) // SDOT Vd.4S, Vn.16B, Vm.4B[i]", []int64{1, 2, 3, 3}},
 		{"#define X(d, n, m) WORD $(0x4E80A400 | (m)<<16 | (n)<<5 | (d)) // SDOT Vd.4S, Vn.16B, Vm.16B", []int64{1, 2, 3}},
 		{"#define X(d, n, i) WORD $(0x6F000400 | (16-(i))<<16 | (n)<<5 | (d)) // USHR Vd.16B, Vn.16B, #i", []int64{1, 2, 9}},
-		{"#define X(d, n, i) WORD $(0x7D400000 | (i)/2<<10 | (n)<<5 | (d)) // LDR Hd, [Xn, #i]", []int64{1, 2, 3}},
+		{"#define X(d, a, b) LONG $(0x480e1262); WORD $(0xc052) // VDPBF16PS Zd, Za, Zb", []int64{1, 2, 3}},
+		{"#define X(d, a, b) LONG $(0x487ef262); WORD $(0xc052) // VDPBF16PS Zd, Za, Zb", []int64{0, 0, 8}},
+		{"#define X(d, n, i) WORD $(0x7D400000 | ((i)/2)<<10 | (n)<<5 | (d)) // LDR Hd, [Xn, #i]", []int64{1, 2, 3}},
+		{"#define X(d, n, i) WORD $(0x7D400000 | (i)/2<<10 | (n)<<5 | (d)) // LDR Hd, [Xn, #i]", []int64{1, 2, 4}},
 	} {
 		in, err := parseInstruction(c.line)
 		if err != nil || in == nil {
@@ -283,7 +337,24 @@ func TestCheckFindsMistakes(t *testing.T) {
 	}
 }
 
-// TestNoRawInstructions: there are none for amd64, where the assembler knows all that is used.
+// TestEVEX holds the decoder against what another assembler makes of some instructions.
+func TestEVEX(t *testing.T) {
+	for _, c := range []struct {
+		word uint32
+		rest uint16
+		text string
+	}{
+		{0x407eb262, 0xc452, "VDPBF16PS Z0, Z16, Z20"},
+		{0x48664262, 0xe852, "VDPBF16PS Z29, Z3, Z8"},
+		{0x40060262, 0xff52, "VDPBF16PS Z31, Z31, Z31"},
+	} {
+		if got, err := disassembleEVEX(c.word, c.rest); err != nil || got != c.text {
+			t.Errorf("%#x %#x is %q, %v; want %q", c.word, c.rest, got, err, c.text)
+		}
+	}
+}
+
+// TestNoRawInstructions: there are none for amd64 beside the definitions above.
 func TestNoRawInstructions(t *testing.T) {
 	for _, file := range sources(t, "*_amd64.*") {
 		if raw := rawData.FindString(read(t, file)); raw != "" {
@@ -344,7 +415,7 @@ func (p *preprocessor) include(file string) {
 		in, _ := parseInstruction(line)
 		line = strings.ReplaceAll(comment.ReplaceAllString(line, ""), "\x00", "\n")
 		switch {
-		case strings.HasPrefix(line, `#include "textflag.h"`):
+		case strings.HasPrefix(line, `#include "textflag.h"`), strings.HasPrefix(line, `#include "go_asm.h"`):
 		case strings.HasPrefix(line, "#include"):
 			p.include(strings.Trim(strings.TrimPrefix(line, "#include "), `"`))
 		case strings.HasPrefix(line, "#define"):

@@ -6,12 +6,15 @@ import (
 	"maps"
 	"unsafe"
 
+	"github.com/klauspost/cpuid/v2"
+
 	"github.com/mneme-lm/mneme/asm"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
 // newAVX512 is for processors with AVX-512 F, BW, DQ, VL, VNNI and VBMI: Intel since Ice Lake, AMD since Zen 4. It is the
-// AVX2 implementation with products of its own for the block types that models are mostly kept in.
+// AVX2 implementation with products of its own for the block types that models are mostly kept in, and for BF16 where
+// there are instructions for that, as there are from Zen 4 and Sapphire Rapids on.
 func newAVX512() *Implementation {
 	impl := *newAVX2()
 	impl.Name = "avx512"
@@ -21,6 +24,9 @@ func newAVX512() *Implementation {
 	impl.Mul = maps.Clone(impl.Mul)
 	for t := range dotKernels {
 		impl.Mul[t] = mulAVX512
+	}
+	if cpuid.CPU.Supports(cpuid.AVX512BF16) {
+		impl.Mul[quant.BF16] = mulBF16AVX512
 	}
 	impl.Convert = func(x *Activations, r, from, to int) {
 		convertAVX2(x, r, from, to)

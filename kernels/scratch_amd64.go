@@ -9,9 +9,10 @@ type nativeScratch struct {
 	dot  asm.Dot4
 	tile *tile
 
-	blockDot  asm.BlockDot
-	blockTile *blockTile
-	rowsDot   asm.RowsDot
-	gemm32    asm.Gemm32
-	bf16Dots  asm.BF16Dots
+	blockDot    asm.BlockDot
+	blockTile   *blockTile
+	rowsDot     asm.RowsDot
+	gemm32      asm.Gemm32
+	bf16Dots    asm.BF16Dots
+	bf16Columns asm.BF16Columns
 }
