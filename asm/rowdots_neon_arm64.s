@@ -28,20 +28,6 @@
 	ADD    $2, PTR \
 	FCVTHS F, F
 
-#define LOAD8BF16(PTR, A, B, a, b) \
-	VLD1.P 16(PTR), [A.B16] \
-	SHLL2_4S(b, a)          \
-	SHLL_4S(a, a)
-
-#define LOAD4BF16(PTR, A, a) \
-	VLD1.P 8(PTR), [A.B8] \
-	SHLL_4S(a, a)
-
-#define LOAD1BF16(PTR, F, a, p) \
-	LDR_H(a, p, 0) \
-	ADD  $2, PTR   \
-	SHL_4S(a, a, 16)
-
 // ARGS: R0 is the next row, R1 the bytes of one, R2 the rows left, R5 their length, R3, R4, R6 and R7 the vectors, and R19
 // to R22 their results.
 #define ARGS \
@@ -293,11 +279,3 @@ TEXT ·DotRowsF16x4NEON(SB), NOSPLIT, $0-8
 // func DotRowsF16x1NEON(t *RowDots)
 TEXT ·DotRowsF16x1NEON(SB), NOSPLIT, $0-8
 	DOTROWS1(LOAD8F16, LOAD4F16, LOAD1F16)
-
-// func DotRowsBF16x4NEON(t *RowDots)
-TEXT ·DotRowsBF16x4NEON(SB), NOSPLIT, $0-8
-	DOTROWS4(LOAD8BF16, LOAD4BF16, LOAD1BF16)
-
-// func DotRowsBF16x1NEON(t *RowDots)
-TEXT ·DotRowsBF16x1NEON(SB), NOSPLIT, $0-8
-	DOTROWS1(LOAD8BF16, LOAD4BF16, LOAD1BF16)

@@ -47,16 +47,6 @@ func DotRowsF16x4NEON(t *RowDots)
 //go:noescape
 func DotRowsF16x1NEON(t *RowDots)
 
-// DotRowsBF16x4NEON is for rows of bfloat16 and four vectors.
-//
-//go:noescape
-func DotRowsBF16x4NEON(t *RowDots)
-
-// DotRowsBF16x1NEON is for rows of bfloat16 and one vector.
-//
-//go:noescape
-func DotRowsBF16x1NEON(t *RowDots)
-
 // RowSums adds weighted sums of stored rows to one or four vectors:
 //
 //	for g := range vectors {

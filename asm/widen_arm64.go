@@ -11,15 +11,6 @@ package asm
 //go:noescape
 func WidenF16NEON(dst *float32, src *byte, n int)
 
-// WidenBF16NEON converts n bfloat16 values, a multiple of 8:
-//
-//	for i := range n {
-//		dst[i] = float32(src[i])
-//	}
-//
-//go:noescape
-func WidenBF16NEON(dst *float32, src *byte, n int)
-
 // WidenQ8_0NEON converts blocks of 32 values, each a float16 scale and 32 bytes:
 //
 //	for b := range blocks {

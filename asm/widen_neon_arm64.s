@@ -32,36 +32,6 @@ f16Rest:
 f16Done:
 	RET
 
-// func WidenBF16NEON(dst *float32, src *byte, n int)
-TEXT ·WidenBF16NEON(SB), NOSPLIT, $0-24
-	MOVD dst+0(FP), R0
-	MOVD src+8(FP), R1
-	MOVD n+16(FP), R2
-	MOVI_0(v31)
-	SUBS $16, R2
-	BLT  bf16Rest
-
-bf16Loop:
-	VLD1.P 32(R1), [V4.B16, V5.B16]
-	ZIP1_8H(v0, v31, v4)
-	ZIP2_8H(v1, v31, v4)
-	ZIP1_8H(v2, v31, v5)
-	ZIP2_8H(v3, v31, v5)
-	VST1.P [V0.B16, V1.B16, V2.B16, V3.B16], 64(R0)
-	SUBS   $16, R2
-	BGE    bf16Loop
-
-bf16Rest:
-	ADDS $16, R2
-	BEQ  bf16Done
-	VLD1 (R1), [V4.B16]
-	ZIP1_8H(v0, v31, v4)
-	ZIP2_8H(v1, v31, v4)
-	VST1 [V0.B16, V1.B16], (R0)
-
-bf16Done:
-	RET
-
 #define WIDEN16(q) \
 	SSHLL_8H(v4, q, 0)         \
 	SSHLL2_8H(v5, q, 0)        \

@@ -92,8 +92,6 @@
 #define USHLL2_8H(d, n, i) WORD $(0x6F08A400 | (i)<<16 | (n)<<5 | (d)) // USHLL2 Vd.8H, Vn.16B, #i
 #define USHLL_4S(d, n, i) WORD $(0x2F10A400 | (i)<<16 | (n)<<5 | (d)) // USHLL Vd.4S, Vn.4H, #i
 #define USHLL2_4S(d, n, i) WORD $(0x6F10A400 | (i)<<16 | (n)<<5 | (d)) // USHLL2 Vd.4S, Vn.8H, #i
-#define SHLL_4S(d, n) WORD $(0x2E613800 | (n)<<5 | (d)) // SHLL Vd.4S, Vn.4H, #16
-#define SHLL2_4S(d, n) WORD $(0x6E613800 | (n)<<5 | (d)) // SHLL2 Vd.4S, Vn.8H, #16
 
 // Bits. SLI leaves the bits of d below the shift as they are, SRI those above.
 #define SHL_16B(d, n, i) WORD $(0x4F085400 | (i)<<16 | (n)<<5 | (d)) // SHL Vd.16B, Vn.16B, #i

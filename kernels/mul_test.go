@@ -76,6 +76,28 @@ func TestMulIsTheReference(t *testing.T) {
 	})
 }
 
+// TestMulBF16IsTheReferenceBitByBit: products of bfloat16 are added up in one order everywhere. Their results are rounded
+// to bfloat16 again before the next product: what differs in the last bit would sooner or later round the other way.
+func TestMulBF16IsTheReferenceBitByBit(t *testing.T) {
+	each(t, func(t *testing.T, impl *Implementation) {
+		rng := rand.New(rand.NewPCG(16, 1))
+		for _, cols := range []int{1, 2, 7, 16, 31, 32, 33, 63, 64, 65, 96, 172, 1000, 1024, 1056, 2048, 2100, 4160} {
+			for _, n := range []int{1, 2, 3, 4, 5, 6, 7, 11} {
+				m, _ := randomMatrix(t, rng, quant.BF16, 21, cols)
+				x := randomActivations(impl, rng, n, cols, FormBF16)
+				got, want := make([]float32, n*m.Rows), make([]float32, n*m.Rows)
+				impl.Mul[quant.BF16](got, m.Rows, &m, 0, m.Rows, x, nil, new(Scratch))
+				generic.Mul[quant.BF16](want, m.Rows, &m, 0, m.Rows, x, nil, new(Scratch))
+				for i := range got {
+					if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+						t.Fatalf("%d columns of %d: row %d with column %d is %v, want %v", n, cols, i%m.Rows, i/m.Rows, got[i], want[i])
+					}
+				}
+			}
+		}
+	})
+}
+
 // TestMulIsTheSameForAnyNumberOfColumns: an activation row gives the same bits alone and beside others, whatever
 // kernel an implementation takes for how many. Where activations are rounded to 8 bits after every product, a
 // difference in the last bit would grow into one that can be seen, and a text would depend on how it was cut into

@@ -26,6 +26,7 @@ func newNEON() *Implementation {
 	for _, p := range floatProducts {
 		impl.Mul[p.typ] = p.mul
 	}
+	impl.Mul[quant.BF16] = mulBF16NEON
 	impl.Limits = limitsNEON
 	return impl.withBlocks(neonBlocks)
 }

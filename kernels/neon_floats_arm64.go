@@ -20,9 +20,8 @@ type floatRows struct {
 }
 
 var (
-	rowsF32  = floatRows{asm.DotRowsF32x4NEON, asm.DotRowsF32x1NEON, nil}
-	rowsF16  = floatRows{asm.DotRowsF16x4NEON, asm.DotRowsF16x1NEON, asm.WidenF16NEON}
-	rowsBF16 = floatRows{asm.DotRowsBF16x4NEON, asm.DotRowsBF16x1NEON, asm.WidenBF16NEON}
+	rowsF32 = floatRows{asm.DotRowsF32x4NEON, asm.DotRowsF32x1NEON, nil}
+	rowsF16 = floatRows{asm.DotRowsF16x4NEON, asm.DotRowsF16x1NEON, asm.WidenF16NEON}
 )
 
 // floatProduct is the product of one float type.
@@ -31,7 +30,7 @@ type floatProduct struct {
 	rows *floatRows
 }
 
-var floatProducts = []*floatProduct{{quant.F32, &rowsF32}, {quant.F16, &rowsF16}, {quant.BF16, &rowsBF16}}
+var floatProducts = []*floatProduct{{quant.F32, &rowsF32}, {quant.F16, &rowsF16}}
 
 // Rows of floats are multiplied with four columns at a time. floatBytes is how much of them, as float32, meets one set of
 // columns before the next takes its turn: it should still be in the second level of cache.
@@ -66,50 +65,28 @@ func (p *floatProduct) mul(dst []float32, stride int, w *Matrix, from, to int, x
 
 // floatDots is what a product of floats keeps from one block of rows to the next.
 type floatDots struct {
-	dots    asm.RowDots
-	rows    *floatRows
-	wide    []float32 // a block of rows as float32
-	rounded []float32 // the columns of a product of bfloat16
-	x       *Activations
-	pick    []int32
+	dots asm.RowDots
+	rows *floatRows
+	wide []float32 // a block of rows as float32
+	x    *Activations
+	pick []int32
 }
 
 func (p *floatProduct) prepare(w *Matrix, x *Activations, pick []int32, n, rows int, wide bool, s *Scratch) *floatDots {
 	d := &s.native.floats
-	d.rows, d.x, d.pick, d.rounded, d.wide = p.rows, x, pick, nil, nil
+	d.rows, d.x, d.pick = p.rows, x, pick
 	d.dots.RowBytes, d.dots.Dim = w.RowBytes, w.Cols
 	size := 0
 	if wide {
 		d.rows, d.dots.RowBytes = &rowsF32, 4*w.Cols
 		size = rows * w.Cols
 	}
-	if p.typ != quant.BF16 {
-		d.wide = s.Floats(size)
-		return d
-	}
-	room := s.Floats(size + n*w.Cols)
-	d.wide, d.rounded = room[:size], room[size:]
-	for c := range n {
-		widenBF16(d.rounded[c*w.Cols:(c+1)*w.Cols], x.bf16(picked(pick, c)))
-	}
+	d.wide = s.Floats(size)
 	return d
-}
-
-func widenBF16(dst []float32, src []uint16) {
-	whole := len(dst) &^ 7
-	if whole > 0 {
-		asm.WidenBF16NEON(&dst[0], (*byte)(unsafe.Pointer(&src[0])), whole)
-	}
-	for i := whole; i < len(dst); i++ {
-		dst[i] = quant.BF16ToF32(src[i])
-	}
 }
 
 // column returns the values of column c.
 func (d *floatDots) column(c int) *float32 {
-	if d.rounded != nil {
-		return &d.rounded[c*d.x.Cols]
-	}
 	return &d.x.Row(picked(d.pick, c))[0]
 }
 

@@ -10,5 +10,6 @@ type nativeScratch struct {
 	strip  *strip
 	mins   []float32
 	floats floatDots
+	bf16   bf16Product
 	sums   asm.RowSums
 }
