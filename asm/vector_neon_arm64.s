@@ -223,7 +223,8 @@ scale1:
 scaleDone:
 	RET
 
-// Both orders of pairs: R0 points at the values, R1 at those n further on, R3 at the cosines, R4 at the sines.
+// Both orders of pairs: R0 points at the values, R1 at those n further on, R3 at the cosines, R4 at the sines. Products are
+// rounded before they are added, as the reference does: both then give the same keys, bit by bit.
 
 // func RopeHalvesNEON(x, cos, sin []float32)
 TEXT ·RopeHalvesNEON(SB), NOSPLIT, $0-72
@@ -242,8 +243,10 @@ halves4:
 	VLD1.P 16(R4), [V3.B16]
 	FMUL_4S(v4, v0, v2)
 	FMUL_4S(v5, v0, v3)
-	FMLS_4S(v4, v1, v3)
-	FMLA_4S(v5, v1, v2)
+	FMUL_4S(v6, v1, v3)
+	FMUL_4S(v7, v1, v2)
+	FSUB_4S(v4, v4, v6)
+	FADD_4S(v5, v5, v7)
 	VST1.P [V4.B16], 16(R0)
 	VST1.P [V5.B16], 16(R1)
 	SUBS   $4, R2
@@ -260,8 +263,10 @@ halves1:
 	FMOVS.P 4(R4), F3
 	FMULS   F0, F2, F4
 	FMULS   F0, F3, F5
-	FMSUBS  F1, F4, F3, F4
-	FMADDS  F1, F5, F2, F5
+	FMULS   F1, F3, F6
+	FMULS   F1, F2, F7
+	FSUBS   F6, F4, F4
+	FADDS   F7, F5, F5
 	FMOVS.P F4, 4(R0)
 	FMOVS.P F5, 4(R1)
 	SUBS    $1, R2
@@ -285,8 +290,10 @@ pairs4:
 	VLD1.P 16(R4), [V3.B16]
 	FMUL_4S(v4, v0, v2)
 	FMUL_4S(v5, v0, v3)
-	FMLS_4S(v4, v1, v3)
-	FMLA_4S(v5, v1, v2)
+	FMUL_4S(v6, v1, v3)
+	FMUL_4S(v7, v1, v2)
+	FSUB_4S(v4, v4, v6)
+	FADD_4S(v5, v5, v7)
 	VST2.P [V4.S4, V5.S4], 32(R0)
 	SUBS   $4, R2
 	BGE    pairs4
@@ -302,8 +309,10 @@ pairs1:
 	FMOVS.P 4(R4), F3
 	FMULS   F0, F2, F4
 	FMULS   F0, F3, F5
-	FMSUBS  F1, F4, F3, F4
-	FMADDS  F1, F5, F2, F5
+	FMULS   F1, F3, F6
+	FMULS   F1, F2, F7
+	FSUBS   F6, F4, F4
+	FADDS   F7, F5, F5
 	FMOVS.P F4, 4(R0)
 	FMOVS.P F5, 4(R0)
 	SUBS    $1, R2

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/mneme-lm/mneme/weights/quant"
@@ -216,6 +217,12 @@ func TestRope(t *testing.T) {
 			for i := range pairs {
 				check("halves", halves, i, i+pairs, i)
 				check("pairs", neighbours, 2*i, 2*i+1, i)
+			}
+			wantHalves, wantNeighbours := append([]float32(nil), x...), append([]float32(nil), x...)
+			generic.RopeHalves(wantHalves, cos, sin)
+			generic.RopePairs(wantNeighbours, cos, sin)
+			if !slices.Equal(halves, wantHalves) || !slices.Equal(neighbours, wantNeighbours) {
+				t.Fatalf("%d pairs are not rotated to the reference's bits", pairs)
 			}
 			for i := 2 * pairs; i < len(x); i++ {
 				if halves[i] != x[i] || neighbours[i] != x[i] {
