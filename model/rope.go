@@ -50,8 +50,9 @@ func (r *reader) rope(c *Config) Rope {
 
 // ropeTable holds what is needed to rotate at any position.
 type ropeTable struct {
-	frequencies []float64 // [dimensions/2], radians per position
-	magnitude   float64   // of the rotation: cosines and sines are multiplied by it
+	step      float32   // base^(−2/d)
+	divisors  []float32 // [dimensions/2], what stretching divides the angle of each pair by
+	magnitude float64   // of the rotation: cosines and sines are multiplied by it
 }
 
 // table works the frequencies out. factors, if not nil, divide them one by one (Llama 3's rope_freqs, Phi-3's long and
@@ -65,22 +66,26 @@ func (r Rope) table(factors []float32) (*ropeTable, error) {
 	if factors != nil && len(factors) != n {
 		return nil, fmt.Errorf("model: %d RoPE factors for %d pairs of dimensions", len(factors), n)
 	}
-	t := &ropeTable{frequencies: make([]float64, n), magnitude: r.AttentionFactor}
+	t := &ropeTable{
+		step:      float32(math.Pow(r.Base, -2/float64(r.Dimensions))),
+		divisors:  make([]float32, n),
+		magnitude: r.AttentionFactor,
+	}
 	if r.ExtFactor != 0 {
 		t.magnitude *= 1 + 0.1*math.Log(r.Factor)
 	}
 	low, high := r.yarnRange()
-	for i := range t.frequencies {
-		theta := math.Pow(r.Base, -2*float64(i)/float64(r.Dimensions))
+	for i := range t.divisors {
+		ramp := (float64(i) - low) / max(0.001, high-low)
+		keep := (1 - min(1, max(0, ramp))) * r.ExtFactor
+		divisor := 1 / ((1-keep)/r.Factor + keep)
 		if factors != nil {
 			if !(factors[i] > 0) {
 				return nil, fmt.Errorf("model: RoPE factor %d is %v", i, factors[i])
 			}
-			theta /= float64(factors[i])
+			divisor *= float64(factors[i])
 		}
-		ramp := (float64(i) - low) / max(0.001, high-low)
-		keep := (1 - min(1, max(0, ramp))) * r.ExtFactor
-		t.frequencies[i] = theta/r.Factor*(1-keep) + theta*keep
+		t.divisors[i] = float32(divisor)
 	}
 	return t, nil
 }
@@ -94,9 +99,15 @@ func (r Rope) yarnRange() (low, high float64) {
 }
 
 // angles fills the cosines and sines for one position.
+//
+// Each pair's angle is the one before it times base^(−2/d), in float32, as the reference engine has it. It may be off by
+// i·2⁻²³ of itself, which is more than what is rounded in float32 elsewhere: with exact angles, activations that are
+// rounded to bfloat16 would round to other numbers than the reference's sooner.
 func (t *ropeTable) angles(pos int32, cos, sin []float32) {
-	for i, f := range t.frequencies {
-		s, c := math.Sincos(float64(pos) * f)
+	theta := float32(pos)
+	for i, d := range t.divisors {
+		s, c := math.Sincos(float64(theta / d))
 		cos[i], sin[i] = float32(c*t.magnitude), float32(s*t.magnitude)
+		theta *= t.step
 	}
 }
