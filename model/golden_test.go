@@ -62,10 +62,9 @@ func openShared(t *testing.T, name string) *Model {
 // Two independent C++ engines differ on these files by half of these bounds or less.
 const (
 	goldenFloatRMS = 0.012 // F32, F16 and BF16 weights
-	// Rounding activations to bfloat16, which the reference does too, makes a difference in the last bit of one value
-	// grow: stories260K is exact up to the first value that rounds the other way, and 0.015 from there on. Greedy tokens
-	// are therefore compared for one implementation only.
-	goldenBF16RMS       = 0.02
+	// With BF16 weights and other rows in the cache than the reference had: keys and values that differ by more than the
+	// last bit make activations round to other bfloat16 from the first tokens on.
+	goldenBF16CacheRMS  = 0.02
 	goldenQuantRMS      = 0.035
 	goldenQuantBabyRMS  = 0.09
 	goldenNLLDifference = 0.01
@@ -118,8 +117,8 @@ func checkGolden(t *testing.T, m *Model, impl *kernels.Implementation, rows quan
 			bound = goldenQuantBabyRMS
 		}
 	}
-	if m.forms&kernels.FormBF16 != 0 {
-		bound = goldenBF16RMS
+	if m.forms&kernels.FormBF16 != 0 && rows != goldenRows(m) {
+		bound = goldenBF16CacheRMS
 	}
 	nll := meanNLL(logits, g.PromptTokens)
 	t.Logf("RMS %.5f (bound %g), mean nll %.5f (want %.5f)", rms, bound, nll, g.MeanNLL)
@@ -129,7 +128,7 @@ func checkGolden(t *testing.T, m *Model, impl *kernels.Implementation, rows quan
 	if !(math.Abs(nll-g.MeanNLL) <= max(goldenNLLFloor, goldenNLLDifference*g.MeanNLL)) {
 		t.Errorf("mean nll %.5f, want %.5f within 1%%", nll, g.MeanNLL)
 	}
-	if m.forms&kernels.FormQ8 != 0 || m.forms&kernels.FormBF16 != 0 && impl.Name != "generic" || rows != goldenRows(m) {
+	if m.forms&kernels.FormQ8 != 0 || rows != goldenRows(m) {
 		return
 	}
 	if got := greedy(t, r, seq, logits[len(logits)-1], len(g.PromptTokens), len(g.Greedy)); !slices.Equal(got, g.Greedy) {
