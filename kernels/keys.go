@@ -87,9 +87,17 @@ func scoresGeneric(dst []float32, stride int, q []float32, dim int, keys []byte,
 			out := dst[i*stride+j : i*stride+j+KeyGroup]
 			clear(out)
 			for d, v := range q[i*dim : (i+1)*dim] {
-				axpyGeneric(v, group[d*KeyGroup:(d+1)*KeyGroup], out)
+				axpyFused(v, group[d*KeyGroup:(d+1)*KeyGroup], out)
 			}
 		}
+	}
+}
+
+// axpyFused adds alpha·x to y with one rounding, as the instructions do that other implementations use here: float64
+// holds the product of two float32 exactly. That it rounds the sum before float32 does shows in one case of 2²⁹.
+func axpyFused(alpha float32, x, y []float32) {
+	for i, v := range x {
+		y[i] = float32(float64(alpha)*float64(v) + float64(y[i]))
 	}
 }
 
@@ -101,7 +109,7 @@ func addValuesGeneric(out, w []float32, stride, dim int, values []byte, t quant.
 	for j := range n {
 		decodeRow(row, values[j*size:(j+1)*size], t)
 		for i := 0; i*width < len(out); i++ {
-			axpyGeneric(w[i*stride+j], row, out[i*width:i*width+dim])
+			axpyFused(w[i*stride+j], row, out[i*width:i*width+dim])
 		}
 	}
 }

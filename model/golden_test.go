@@ -69,7 +69,8 @@ const (
 	goldenQuantBabyRMS  = 0.09
 	goldenNLLDifference = 0.01
 	// The short prompt scores eight tokens, and babyllama105 is so sure of them (0.016 to 0.031 nats) that the rounding
-	// of activations to 8 bits, the reference's or ours, moves their mean by more than 1%.
+	// of activations to 8 bits, the reference's or ours, moves their mean by more than 1%; that of other rows in the
+	// cache as much again.
 	goldenNLLFloor = 0.0015
 )
 
@@ -120,12 +121,15 @@ func checkGolden(t *testing.T, m *Model, impl *kernels.Implementation, rows quan
 	if m.forms&kernels.FormBF16 != 0 && rows != goldenRows(m) {
 		bound = goldenBF16CacheRMS
 	}
-	nll := meanNLL(logits, g.PromptTokens)
+	nll, floor := meanNLL(logits, g.PromptTokens), goldenNLLFloor
+	if rows != goldenRows(m) {
+		floor *= 2
+	}
 	t.Logf("RMS %.5f (bound %g), mean nll %.5f (want %.5f)", rms, bound, nll, g.MeanNLL)
 	if !(rms <= bound) {
 		t.Errorf("logits differ by %.5f RMS, more than %g", rms, bound)
 	}
-	if !(math.Abs(nll-g.MeanNLL) <= max(goldenNLLFloor, goldenNLLDifference*g.MeanNLL)) {
+	if !(math.Abs(nll-g.MeanNLL) <= max(floor, goldenNLLDifference*g.MeanNLL)) {
 		t.Errorf("mean nll %.5f, want %.5f within 1%%", nll, g.MeanNLL)
 	}
 	if m.forms&kernels.FormQ8 != 0 || rows != goldenRows(m) {
