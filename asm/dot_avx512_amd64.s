@@ -1,35 +1,7 @@
 //go:build !purego
 
 #include "textflag.h"
-
-// Four weight rows, as they are stored, against one row of 8-bit activations.
-//
-// SI, R8, R9 and R10 point into the four rows, DI to the activations, BX and DX to what goes with their blocks. The
-// sums of a group of weights, one group from each residue modulo four, end up side by side for the four rows: lane
-// 4·residue + row. Z16 adds them up, times their scales, over 1024 weights, and X17 then takes the residues in order:
-// the order in which the tile kernels add.
-
-// Lanes 0 to 3, four times each.
-DATA fours<>+0(SB)/8, $0x0000000000000000
-DATA fours<>+8(SB)/8, $0x0000000000000000
-DATA fours<>+16(SB)/8, $0x0000000100000001
-DATA fours<>+24(SB)/8, $0x0000000100000001
-DATA fours<>+32(SB)/8, $0x0000000200000002
-DATA fours<>+40(SB)/8, $0x0000000200000002
-DATA fours<>+48(SB)/8, $0x0000000300000003
-DATA fours<>+56(SB)/8, $0x0000000300000003
-GLOBL fours<>(SB), RODATA|NOPTR, $64
-
-// Lanes 0, 2, 1 and 3, four times each.
-DATA evensFirst<>+0(SB)/8, $0x0000000000000000
-DATA evensFirst<>+8(SB)/8, $0x0000000000000000
-DATA evensFirst<>+16(SB)/8, $0x0000000200000002
-DATA evensFirst<>+24(SB)/8, $0x0000000200000002
-DATA evensFirst<>+32(SB)/8, $0x0000000100000001
-DATA evensFirst<>+40(SB)/8, $0x0000000100000001
-DATA evensFirst<>+48(SB)/8, $0x0000000300000003
-DATA evensFirst<>+56(SB)/8, $0x0000000300000003
-GLOBL evensFirst<>(SB), RODATA|NOPTR, $64
+#include "dot_avx512_amd64.h"
 
 // The nibbles of three blocks of 18 bytes.
 DATA q4_0Nibbles<>+0(SB)/8, $0x0908070605040302
@@ -64,59 +36,6 @@ DATA q8_0Scales<>+48(SB)/8, $0x0000000000000000
 DATA q8_0Scales<>+56(SB)/8, $0x0000000000000000
 GLOBL q8_0Scales<>(SB), RODATA|NOPTR, $64
 
-// What brings the low bits of the scales and minimums of a Q4_K block down, and their masks.
-DATA q4_KShift<>+0(SB)/8, $0x0000000000000000
-DATA q4_KShift<>+8(SB)/8, $0x0000000400000000
-DATA q4_KShift<>+16(SB)/8, $0x0000000000000000
-DATA q4_KShift<>+24(SB)/8, $0x0000000400000000
-DATA q4_KShift<>+32(SB)/8, $0x0000000000000000
-DATA q4_KShift<>+40(SB)/8, $0x0000000400000000
-DATA q4_KShift<>+48(SB)/8, $0x0000000000000000
-DATA q4_KShift<>+56(SB)/8, $0x0000000400000000
-GLOBL q4_KShift<>(SB), RODATA|NOPTR, $64
-
-DATA q4_KLow<>+0(SB)/8, $0x0f0f0f0f3f3f3f3f
-DATA q4_KLow<>+8(SB)/8, $0x0f0f0f0f3f3f3f3f
-DATA q4_KLow<>+16(SB)/8, $0x0f0f0f0f3f3f3f3f
-DATA q4_KLow<>+24(SB)/8, $0x0f0f0f0f3f3f3f3f
-DATA q4_KLow<>+32(SB)/8, $0x0f0f0f0f3f3f3f3f
-DATA q4_KLow<>+40(SB)/8, $0x0f0f0f0f3f3f3f3f
-DATA q4_KLow<>+48(SB)/8, $0x0f0f0f0f3f3f3f3f
-DATA q4_KLow<>+56(SB)/8, $0x0f0f0f0f3f3f3f3f
-GLOBL q4_KLow<>(SB), RODATA|NOPTR, $64
-
-DATA q4_KHigh<>+0(SB)/8, $0x3030303000000000
-DATA q4_KHigh<>+8(SB)/8, $0x3030303000000000
-DATA q4_KHigh<>+16(SB)/8, $0x3030303000000000
-DATA q4_KHigh<>+24(SB)/8, $0x3030303000000000
-DATA q4_KHigh<>+32(SB)/8, $0x3030303000000000
-DATA q4_KHigh<>+40(SB)/8, $0x3030303000000000
-DATA q4_KHigh<>+48(SB)/8, $0x3030303000000000
-DATA q4_KHigh<>+56(SB)/8, $0x3030303000000000
-GLOBL q4_KHigh<>(SB), RODATA|NOPTR, $64
-
-// Byte 0, 2, 1 or 3 of each row's 16, at the low end of the lane that it belongs to.
-DATA q4_KSpread<>+0(SB)/8, $0x0000001000000000
-DATA q4_KSpread<>+8(SB)/8, $0x0000003000000020
-DATA q4_KSpread<>+16(SB)/8, $0x0000001200000002
-DATA q4_KSpread<>+24(SB)/8, $0x0000003200000022
-DATA q4_KSpread<>+32(SB)/8, $0x0000001100000001
-DATA q4_KSpread<>+40(SB)/8, $0x0000003100000021
-DATA q4_KSpread<>+48(SB)/8, $0x0000001300000003
-DATA q4_KSpread<>+56(SB)/8, $0x0000003300000023
-GLOBL q4_KSpread<>(SB), RODATA|NOPTR, $64
-
-// Word 0 of each row's 16 bytes, for every lane.
-DATA q4_KD<>+0(SB)/8, $0x0018001000080000
-DATA q4_KD<>+8(SB)/8, $0x0018001000080000
-DATA q4_KD<>+16(SB)/8, $0x0018001000080000
-DATA q4_KD<>+24(SB)/8, $0x0018001000080000
-DATA q4_KD<>+32(SB)/8, $0x0000000000000000
-DATA q4_KD<>+40(SB)/8, $0x0000000000000000
-DATA q4_KD<>+48(SB)/8, $0x0000000000000000
-DATA q4_KD<>+56(SB)/8, $0x0000000000000000
-GLOBL q4_KD<>(SB), RODATA|NOPTR, $64
-
 // Byte 0, 1, 2 or 3 of each row's 16, at the high end of the lane that it belongs to.
 DATA q6_KSpread<>+0(SB)/8, $0x1000000000000000
 DATA q6_KSpread<>+8(SB)/8, $0x3000000020000000
@@ -128,90 +47,9 @@ DATA q6_KSpread<>+48(SB)/8, $0x1300000003000000
 DATA q6_KSpread<>+56(SB)/8, $0x3300000023000000
 GLOBL q6_KSpread<>(SB), RODATA|NOPTR, $64
 
-#define ARGS \
-	MOVQ   t+0(FP), AX   \
-	MOVQ   0(AX), SI     \
-	MOVQ   8(AX), R8     \
-	MOVQ   16(AX), R9    \
-	MOVQ   24(AX), R10   \
-	MOVQ   32(AX), CX    \
-	MOVQ   40(AX), DI    \
-	MOVQ   48(AX), BX    \
-	MOVQ   56(AX), DX    \
-	MOVQ   80(AX), R12   \
-	ADDQ   SI, R12       \
-	VXORPS X17, X17, X17
-
-// AHEAD5 asks for five cache lines of rows to come, in the order of their addresses whatever the order of their use:
-// what brings lines in by itself follows ascending addresses, not four rows at a time.
-#define AHEAD5 \
-	PREFETCHT1 (R12)    \
-	PREFETCHT1 64(R12)  \
-	PREFETCHT1 128(R12) \
-	PREFETCHT1 192(R12) \
-	PREFETCHT1 256(R12)
-
-#define AHEAD9 \
-	AHEAD5              \
-	PREFETCHT1 320(R12) \
-	PREFETCHT1 384(R12) \
-	PREFETCHT1 448(R12) \
-	PREFETCHT1 512(R12)
-
-#define AHEAD14 \
-	AHEAD9              \
-	PREFETCHT1 576(R12) \
-	PREFETCHT1 640(R12) \
-	PREFETCHT1 704(R12) \
-	PREFETCHT1 768(R12) \
-	PREFETCHT1 832(R12)
-
-// CHUNK begins the next STEPS steps, or those that are left.
-#define CHUNK(STEPS) \
-	MOVQ    $STEPS, R11  \
-	CMPQ    CX, R11      \
-	CMOVQLT CX, R11      \
-	SUBQ    R11, CX      \
-	VPXORD  Z16, Z16, Z16
-
-// FLUSH adds the four residues, lanes A to D of Z16, to the sums.
-#define FLUSH(A, B, C, D) \
-	VEXTRACTF32X4 $A, Z16, X18 \
-	VADDPS        X18, X17, X17 \
-	VEXTRACTF32X4 $B, Z16, X18 \
-	VADDPS        X18, X17, X17 \
-	VEXTRACTF32X4 $C, Z16, X18 \
-	VADDPS        X18, X17, X17 \
-	VEXTRACTF32X4 $D, Z16, X18 \
-	VADDPS        X18, X17, X17
-
-#define DONE \
-	MOVQ    t+0(FP), AX \
-	VMOVUPS X17, 64(AX) \
-	VZEROUPPER          \
-	RET
-
-// ROWS adds up the four integers of every 128-bit lane of A, B, C and D and puts the sums side by side: A = a, b, c, d
-// of each lane. T is overwritten.
-#define ROWS(A, B, C, D, T) \
-	VPUNPCKLDQ  B, A, T   \
-	VPUNPCKHDQ  B, A, A   \
-	VPADDD      T, A, A   \
-	VPUNPCKLDQ  D, C, T   \
-	VPUNPCKHDQ  D, C, C   \
-	VPADDD      T, C, C   \
-	VPUNPCKLQDQ C, A, T   \
-	VPUNPCKHQDQ C, A, A   \
-	VPADDD      T, A, A
-
-// HALVES adds up the two 128-bit lanes of each half of A and B: T, of A's low half, A's high half, B's low, B's high.
-#define HALVES(A, B, T) \
-	VSHUFI64X2 $0x88, B, A, T \
-	VSHUFI64X2 $0xDD, B, A, A \
-	VPADDD     A, T, T
-
 // Four blocks of a row: their nibbles meet Z2 (low) and Z3 (high) on top of Z5, −8·Σq; their scales go to the lanes in K.
 #define Q4_0ROW(PTR, ACC, K) \
+	PREFETCHT0   (PTR)(R12*1)       \
 	VPERMB       (PTR), Z30, Z6     \
 	VINSERTI32X4 $3, 56(PTR), Z6, Z6 \
 	VPSRLW       $4, Z6, Z7         \
@@ -222,17 +60,6 @@ GLOBL q6_KSpread<>(SB), RODATA|NOPTR, $64
 	VPDPBUSD     Z3, Z7, ACC        \
 	VPERMW       (PTR), Z29, K, Z12 \
 	ADDQ         $72, PTR
-
-// ROWMASKS sets K3-K6 to every fourth lane, from lane 0, 1, 2 and 3 on.
-#define ROWMASKS \
-	MOVL  $0x1111, AX \
-	KMOVW AX, K3      \
-	ADDL  AX, AX      \
-	KMOVW AX, K4      \
-	ADDL  AX, AX      \
-	KMOVW AX, K5      \
-	ADDL  AX, AX      \
-	KMOVW AX, K6
 
 // func dotQ4_0x4AVX512(t *Dot4)
 TEXT ·dotQ4_0x4AVX512(SB), NOSPLIT, $0-8
@@ -249,9 +76,6 @@ q4_0chunk:
 	CHUNK(8)
 
 q4_0loop:
-	AHEAD5
-	ADDQ            $288, R12
-	ADDQ $288, R12
 	VMOVDQU64       (DI), Z0
 	VMOVDQU64       64(DI), Z1
 	VSHUFI32X4      $0x88, Z1, Z0, Z2
@@ -282,6 +106,8 @@ q4_0loop:
 
 // Four blocks of a row: two meet Z0 on top of Z2, two meet Z1 on top of Z3.
 #define Q8_0ROW(PTR, ACC, K) \
+	PREFETCHT0   (PTR)(R12*1)               \
+	PREFETCHT0   64(PTR)(R12*1)          \
 	VMOVDQU      2(PTR), Y6               \
 	VMOVDQU      70(PTR), Y7              \
 	VINSERTI64X4 $1, 36(PTR), Z6, Z6      \
@@ -314,9 +140,6 @@ q8_0chunk:
 	CHUNK(8)
 
 q8_0loop:
-	AHEAD9
-	ADDQ            $544, R12
-	ADDQ $544, R12
 	VMOVDQU64       (DI), Z0
 	VMOVDQU64       64(DI), Z1
 	VMOVQ           (DX), X2
@@ -347,6 +170,8 @@ q8_0loop:
 
 // One block of a row: sub-blocks 0, 2, 1 and 3 to QA, 4, 6, 5 and 7 to QB.
 #define Q4_KROW(PTR, QA, QB) \
+	PREFETCHT0 (PTR)(R12*1)         \
+	PREFETCHT0 64(PTR)(R12*1)    \
 	VMOVDQU64  16(PTR), Z18       \
 	VMOVDQU64  80(PTR), Z20       \
 	VPSRLW     $4, Z18, Z19       \
@@ -373,20 +198,12 @@ TEXT ·dotQ4_Kx4AVX512(SB), NOSPLIT, $0-8
 	MOVL            $0x0f0f0f0f, AX
 	VPBROADCASTD    AX, Z31
 	VMOVDQU64       evensFirst<>(SB), Z30
-	VMOVDQU64       q4_KD<>(SB), Z28
-	VPTERNLOGD      $0xFF, Z29, Z29, Z29
-	VPSUBW          Z29, Z28, Z29          // the word after it
-	VMOVDQU64       q4_KSpread<>(SB), Z27
-	MOVQ            $0x1111111111111111, AX
-	KMOVQ           AX, K1
+	K4MASKS
 
 q4_Kchunk:
 	CHUNK(4)
 
 q4_Kloop:
-	AHEAD9
-	ADDQ            $576, R12
-	ADDQ $576, R12
 	VMOVDQU64       (DI), Z8
 	VMOVDQU64       64(DI), Z9
 	VMOVDQU64       128(DI), Z10
@@ -403,37 +220,7 @@ q4_Kloop:
 	VPERMPS         Z5, Z30, Z5
 	VPERMPS         Z6, Z30, Z6
 	VPERMPS         Z7, Z30, Z7
-
-	// The four headers: Z18 becomes scales 0-7, minimums 0-7 of each row, in bytes.
-	VMOVDQU         (SI), X8
-	VINSERTI32X4    $1, (R8), Z8, Z8
-	VINSERTI32X4    $2, (R9), Z8, Z8
-	VINSERTI32X4    $3, (R10), Z8, Z8
-	VPERMW          Z8, Z28, Z9
-	VPERMW          Z8, Z29, Z10
-	VPSHUFD         $0xED, Z8, Z18
-	VPSHUFD         $0x95, Z8, Z19
-	VPSRLVD         q4_KShift<>(SB), Z18, Z18
-	VPSRLD          $2, Z19, Z19
-	VPANDD          q4_KLow<>(SB), Z18, Z18
-	VPTERNLOGD      $0xF8, q4_KHigh<>(SB), Z19, Z18
-	VCVTPH2PS       Y9, Z9                 // d
-	VCVTPH2PS       Y10, Z10               // dmin
-	VPSRLDQ         $4, Z18, Z19
-	VPSRLDQ         $8, Z18, Z20
-	VPSRLDQ         $12, Z18, Z21
-	VPERMB.Z        Z18, Z27, K1, Z18
-	VPERMB.Z        Z19, Z27, K1, Z19
-	VPERMB.Z        Z20, Z27, K1, Z20
-	VPERMB.Z        Z21, Z27, K1, Z21
-	VCVTDQ2PS       Z18, Z18
-	VCVTDQ2PS       Z19, Z19
-	VCVTDQ2PS       Z20, Z20
-	VCVTDQ2PS       Z21, Z21
-	VMULPS          Z9, Z18, Z18
-	VMULPS          Z9, Z19, Z19
-	VMULPS          Z10, Z20, Z24
-	VMULPS          Z10, Z21, Z25
+	K4SCALES
 	VMULPS          Z4, Z18, Z4
 	VMULPS          Z5, Z19, Z5
 	Q4_KROW(SI, Z8, Z12)
@@ -495,6 +282,11 @@ q4_Kloop:
 	VCVTDQ2PS       P, P               \
 	VFMADD231PS     Z18, P, Z16
 
+#define Q6_KAHEAD(PTR) \
+	PREFETCHT0 (PTR)(R12*1)         \
+	PREFETCHT0 64(PTR)(R12*1)    \
+	PREFETCHT0 128(PTR)(R12*1)
+
 // func dotQ6_Kx4AVX512(t *Dot4)
 TEXT ·dotQ6_Kx4AVX512(SB), NOSPLIT, $0-8
 	ARGS
@@ -519,9 +311,10 @@ q6_Kchunk:
 	CHUNK(4)
 
 q6_Kloop:
-	AHEAD14
-	ADDQ            $840, R12
-	ADDQ $840, R12
+	Q6_KAHEAD(SI)
+	Q6_KAHEAD(R8)
+	Q6_KAHEAD(R9)
+	Q6_KAHEAD(R10)
 	VMOVDQU64    (DI), Z0
 	VMOVDQU64    64(DI), Z1
 	VMOVDQU64    128(DI), Z2
