@@ -14,7 +14,7 @@ import "unsafe"
 // The kernels do not read beyond the rows, but prefetch there.
 type Dot4 struct {
 	Rows         [4]*byte
-	Steps        int            // each of 128 weights; of 256 for the K formats
+	Steps        int            // each of 128 weights; of 256 for the K formats and IQ4_XS
 	Q            *int8          // [128·Steps] or [256·Steps]
 	ColumnScales *float32       // one for each group
 	Column       unsafe.Pointer // Starts or Sums of [Gemm8], as the kernel says, one for each group
@@ -48,6 +48,30 @@ func dotQ4_Kx4AVX512(t *Dot4)
 //go:noescape
 func dotQ6_Kx4AVX512(t *Dot4)
 
+//go:noescape
+func dotQ4_1x4AVX512(t *Dot4)
+
+//go:noescape
+func dotQ5_0x4AVX512(t *Dot4)
+
+//go:noescape
+func dotQ5_1x4AVX512(t *Dot4)
+
+//go:noescape
+func dotQ2_Kx4AVX512(t *Dot4)
+
+//go:noescape
+func dotQ3_Kx4AVX512(t *Dot4)
+
+//go:noescape
+func dotQ5_Kx4AVX512(t *Dot4)
+
+//go:noescape
+func dotIQ4_NLx4AVX512(t *Dot4)
+
+//go:noescape
+func dotIQ4_XSx4AVX512(t *Dot4)
+
 // DotQ4_0AVX512 reads Starts.
 func DotQ4_0AVX512(t *Dot4) { dotQ4_0x4AVX512(t) }
 
@@ -59,3 +83,27 @@ func DotQ4_KAVX512(t *Dot4) { dotQ4_Kx4AVX512(t) }
 
 // DotQ6_KAVX512 reads Starts, of groups of 16.
 func DotQ6_KAVX512(t *Dot4) { dotQ6_Kx4AVX512(t) }
+
+// DotQ4_1AVX512 reads Sums.
+func DotQ4_1AVX512(t *Dot4) { dotQ4_1x4AVX512(t) }
+
+// DotQ5_0AVX512 reads Starts.
+func DotQ5_0AVX512(t *Dot4) { dotQ5_0x4AVX512(t) }
+
+// DotQ5_1AVX512 reads Sums.
+func DotQ5_1AVX512(t *Dot4) { dotQ5_1x4AVX512(t) }
+
+// DotQ2_KAVX512 reads Sums, of groups of 16.
+func DotQ2_KAVX512(t *Dot4) { dotQ2_Kx4AVX512(t) }
+
+// DotQ3_KAVX512 reads Starts, of groups of 16.
+func DotQ3_KAVX512(t *Dot4) { dotQ3_Kx4AVX512(t) }
+
+// DotQ5_KAVX512 reads Sums.
+func DotQ5_KAVX512(t *Dot4) { dotQ5_Kx4AVX512(t) }
+
+// DotIQ4_NLAVX512 reads Starts.
+func DotIQ4_NLAVX512(t *Dot4) { dotIQ4_NLx4AVX512(t) }
+
+// DotIQ4_XSAVX512 reads Starts.
+func DotIQ4_XSAVX512(t *Dot4) { dotIQ4_XSx4AVX512(t) }

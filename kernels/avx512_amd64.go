@@ -13,8 +13,8 @@ import (
 )
 
 // newAVX512 is for processors with AVX-512 F, BW, DQ, VL, VNNI and VBMI: Intel since Ice Lake, AMD since Zen 4. It is the
-// AVX2 implementation with products of its own for the block types that models are mostly kept in, and for BF16 where
-// there are instructions for that, as there are from Zen 4 and Sapphire Rapids on.
+// AVX2 implementation with products of its own for the block types, and for BF16 where there are instructions for that,
+// as there are from Zen 4 and Sapphire Rapids on.
 func newAVX512() *Implementation {
 	impl := *newAVX2()
 	impl.Name = "avx512"
@@ -22,8 +22,8 @@ func newAVX512() *Implementation {
 	rows := cachedRows{gemm: asm.Gemm32AVX512, widen: widen, widenKeys: widenKeysAVX2}
 	impl.Scores, impl.AddValues = rows.scores, rows.addValues
 	impl.Mul = maps.Clone(impl.Mul)
-	for t := range dotKernels {
-		impl.Mul[t] = mulAVX512
+	for t, k := range tileKernels {
+		impl.Mul[t] = k.mul
 	}
 	if cpuid.CPU.Supports(cpuid.AVX512BF16) {
 		impl.Mul[quant.BF16] = mulBF16AVX512
@@ -39,26 +39,12 @@ func newAVX512() *Implementation {
 
 // fillHalves makes, of blocks [first, end) of the quantized form, what kernels for halves of blocks read beside it.
 func fillHalves(x *Activations, r, first, end int) {
-	_, scales, sums := x.q8(r)
-	at := 2 * r * len(scales)
-	for h := 2 * first; h < 2*end; h++ {
-		x.HalfStarts[at+h] = -128 * int32(sums[h])
-		x.HalfScales[at+h] = scales[h/2]
+	if first >= end {
+		return
 	}
-}
-
-// dotKernel multiplies four rows as they are stored.
-type dotKernel struct {
-	run  func(*asm.Dot4)
-	step int  // weights
-	sums bool // it reads the scaled sums of blocks, not their starts
-}
-
-var dotKernels = map[quant.Type]dotKernel{
-	quant.Q4_0: {asm.DotQ4_0AVX512, 128, false},
-	quant.Q8_0: {asm.DotQ8_0AVX512, 128, false},
-	quant.Q4_K: {asm.DotQ4_KAVX512, 256, true},
-	quant.Q6_K: {asm.DotQ6_KAVX512, 256, false},
+	block := r*(x.Cols/Q8Block) + first
+	half := 2 * block
+	asm.HalvesQ8AVX512(&x.HalfStarts[half], &x.HalfScales[half], &x.HalfSums[half], &x.Sums[half], &x.Scales[block], end-first)
 }
 
 // dotColumns is the number of activation rows up to which rows are multiplied as they are stored; for more it pays to
@@ -69,40 +55,35 @@ const dotColumns = 4
 // as files are mapped, enough for the next one's address to be translated in time.
 const dotAhead = 4096
 
-func mulAVX512(dst []float32, stride int, w *Matrix, from, to int, x *Activations, pick []int32, s *Scratch) {
-	if columns(x, pick) == 0 || w.Cols == 0 || from >= to {
+// mul is the MulFunc of the type.
+func (k *tileKernel) mul(dst []float32, stride int, w *Matrix, from, to int, x *Activations, pick []int32, s *Scratch) {
+	n := columns(x, pick)
+	switch {
+	case n == 0 || w.Cols == 0 || from >= to:
 		generic.Mul[w.Type](dst, stride, w, from, to, x, pick, s)
-		return
-	}
-	d, ok := dotKernels[w.Type]
-	if !ok || w.Cols%d.step != 0 || columns(x, pick) > dotColumns {
-		mulTiles(dst, stride, w, from, to, x, pick, s)
-		return
-	}
-	for c := range columns(x, pick) {
-		mulDots(d, dst[c*stride:], w, from, to, x, picked(pick, c), s)
+	case w.Cols%k.step != 0 || n > dotColumns:
+		k.mulTiles(dst, stride, w, from, to, x, pick, s)
+	default:
+		for c := range n {
+			k.dotRows(dst[c*stride:], w, from, to, x, picked(pick, c), &s.native.dot)
+		}
 	}
 }
 
-// mulDots multiplies weight rows by one activation row.
-func mulDots(d dotKernel, dst []float32, w *Matrix, from, to int, x *Activations, column int, s *Scratch) {
-	t := &s.native.dot
-	block := column * w.Cols / Q8Block
-	t.Steps, t.Ahead = w.Cols/d.step, len(t.Rows)*w.RowBytes+dotAhead
-	t.Q, t.ColumnScales = &x.Q[column*w.Cols], &x.Scales[block]
-	switch {
-	case d.sums:
-		t.Column = unsafe.Pointer(&x.BlockSums[block])
-	case groupOf(w.Type) == groupLen:
-		t.ColumnScales, t.Column = &x.HalfScales[2*block], unsafe.Pointer(&x.HalfStarts[2*block])
-	default:
-		t.Column = unsafe.Pointer(&x.Starts[block])
+// dotRows multiplies weight rows by one activation row.
+func (k *tileKernel) dotRows(dst []float32, w *Matrix, from, to int, x *Activations, column int, t *asm.Dot4) {
+	scales, starts, sums := k.column(x)
+	at := column * (w.Cols / k.group)
+	t.Steps, t.Ahead = w.Cols/k.step, len(t.Rows)*w.RowBytes+dotAhead
+	t.Q, t.ColumnScales, t.Column = &x.Q[column*w.Cols], &scales[at], unsafe.Pointer(&starts[at])
+	if k.mins {
+		t.Column = unsafe.Pointer(&sums[at])
 	}
 	for r := from; r < to; r += len(t.Rows) {
 		for i := range t.Rows {
 			t.Rows[i] = &w.Data[min(r+i, to-1)*w.RowBytes] // the last row stands in for those beyond it
 		}
-		d.run(t)
+		k.dot(t)
 		copy(dst[r:to], t.Out[:])
 	}
 	*t = asm.Dot4{}

@@ -6,7 +6,6 @@ import (
 	"unsafe"
 
 	"github.com/mneme-lm/mneme/asm"
-	"github.com/mneme-lm/mneme/weights/quant"
 )
 
 // tileCols is the number of weights of a row in a tile. 32 rows of 1024 bytes leave room in a first-level cache for the
@@ -31,27 +30,16 @@ type tile struct {
 
 // gathered are the activations of picked rows, side by side.
 type gathered struct {
-	q                 [gatherColumns * tileCols]int8
-	scales, blockSums [gatherColumns * scaleWidth]float32
-	starts            [gatherColumns * scaleWidth]int32
+	q            [gatherColumns * tileCols]int8
+	scales, sums [gatherColumns * scaleWidth]float32
+	starts       [gatherColumns * scaleWidth]int32
 }
 
 // gatherColumns is how many picked rows are brought together at a time.
 const gatherColumns = 6
 
-// groupOf is the number of weights with a scale of their own.
-func groupOf(t quant.Type) int {
-	if t == quant.Q6_K {
-		return groupLen
-	}
-	return Q8Block
-}
-
-// hasMins reports whether weights have a minimum beside the scale.
-func hasMins(t quant.Type) bool { return t == quant.Q4_K }
-
 // mulTiles unpacks 32 rows at a time, 1024 weights of each, and multiplies them with all columns.
-func mulTiles(dst []float32, stride int, w *Matrix, from, to int, x *Activations, pick []int32, s *Scratch) {
+func (k *tileKernel) mulTiles(dst []float32, stride int, w *Matrix, from, to int, x *Activations, pick []int32, s *Scratch) {
 	if s.native.tile == nil {
 		s.native.tile = new(tile)
 	}
@@ -63,11 +51,11 @@ func mulTiles(dst []float32, stride int, w *Matrix, from, to int, x *Activations
 		}
 		for first := 0; first < w.Cols; first += tileCols {
 			n := min(tileCols, w.Cols-first)
-			t.load(w, r, rows, first, n)
+			t.load(k, w, r, rows, first, n)
 			if pick == nil {
-				t.multiply(dst[r:], stride, x, first, n, rows, w.Type)
+				t.multiply(k, dst[r:], stride, x, first, n, rows)
 			} else {
-				t.multiplyPicked(dst[r:], stride, x, pick, first, n, rows, w.Type)
+				t.multiplyPicked(k, dst[r:], stride, x, pick, first, n, rows)
 			}
 		}
 	}
@@ -75,41 +63,21 @@ func mulTiles(dst []float32, stride int, w *Matrix, from, to int, x *Activations
 }
 
 // load unpacks weights [first, first+n) of some rows and interleaves them.
-func (t *tile) load(w *Matrix, r, rows, first, n int) {
+func (t *tile) load(k *tileKernel, w *Matrix, r, rows, first, n int) {
 	length, size := w.Type.BlockLen(), w.Type.BlockBytes()
 	unpack := blockKernels[w.Type].unpack
 	for i := range rows {
 		row := w.Row(r + i)[first/length*size : (first+n)/length*size]
 		unpack(&t.rows[i*tileCols], &row[0], n/length)
-		t.loadScales(w.Type, i, row)
+		k.scales(t.rowScales[i*scaleWidth:], t.rowMins[i*scaleWidth:], row)
 	}
-	group := groupOf(w.Type)
+	groups := n / k.group
 	for half := 0; half < rows; half += 16 {
 		interleave(unsafe.Pointer(&t.weights[4*half]), unsafe.Pointer(&t.rows[half*tileCols]), tileCols, n, 0x80808080)
-		interleave(unsafe.Pointer(&t.scales[half]), unsafe.Pointer(&t.rowScales[half*scaleWidth]), 4*scaleWidth, 4*n/group, 0)
-		if hasMins(w.Type) {
-			interleave(unsafe.Pointer(&t.mins[half]), unsafe.Pointer(&t.rowMins[half*scaleWidth]), 4*scaleWidth, 4*n/group, 0)
+		interleave(unsafe.Pointer(&t.scales[half]), unsafe.Pointer(&t.rowScales[half*scaleWidth]), 4*scaleWidth, 4*groups, 0)
+		if k.mins {
+			interleave(unsafe.Pointer(&t.mins[half]), unsafe.Pointer(&t.rowMins[half*scaleWidth]), 4*scaleWidth, 4*groups, 0)
 		}
-	}
-}
-
-// loadScales collects the scales of a row.
-func (t *tile) loadScales(typ quant.Type, i int, row []byte) {
-	scales, size := t.rowScales[i*scaleWidth:(i+1)*scaleWidth], typ.BlockBytes()
-	blocks := len(row) / size
-	switch typ {
-	case quant.Q4_K:
-		asm.ScalesK4AVX2(&scales[0], &t.rowMins[i*scaleWidth], &row[0], size, blocks)
-	case quant.Q6_K:
-		for b := range blocks {
-			block := row[b*size : (b+1)*size]
-			d := half(block[208:])
-			for g, s := range block[192:208] {
-				scales[16*b+g] = d * float32(int8(s))
-			}
-		}
-	default:
-		asm.HalvesAVX2(&scales[0], &row[0], size, blocks, 0)
 	}
 }
 
@@ -119,50 +87,45 @@ func interleave(dst, src unsafe.Pointer, stride, bytes int, flip uint32) {
 }
 
 // describe fills in what does not depend on the columns.
-func (t *tile) describe(n, rows int, typ quant.Type) *asm.Gemm8 {
+func (t *tile) describe(k *tileKernel, n, rows int) *asm.Gemm8 {
 	p := &t.product
-	*p = asm.Gemm8{GroupLen: groupOf(typ), Mask: uint32(1<<rows - 1), Weights: &t.weights[0], Scales: &t.scales[0]}
-	p.Groups = n / p.GroupLen
-	if hasMins(typ) {
+	*p = asm.Gemm8{GroupLen: k.group, Mask: uint32(1<<rows - 1), Weights: &t.weights[0], Scales: &t.scales[0]}
+	p.Groups = n / k.group
+	if k.mins {
 		p.Mins = &t.mins[0]
 	}
 	return p
 }
 
 // multiply adds the tile's product with all activation rows.
-func (t *tile) multiply(dst []float32, stride int, x *Activations, first, n, rows int, typ quant.Type) {
-	p := t.describe(n, rows, typ)
+func (t *tile) multiply(k *tileKernel, dst []float32, stride int, x *Activations, first, n, rows int) {
+	p := t.describe(k, n, rows)
+	scales, starts, sums := k.column(x)
+	at := first / k.group
 	p.Dst, p.DstStride = &dst[0], 4*stride
 	p.Q, p.QStride = &x.Q[first], x.Cols
-	if at := first / p.GroupLen; p.GroupLen == Q8Block {
-		p.ColumnScales, p.Starts, p.Sums = &x.Scales[at], &x.Starts[at], &x.BlockSums[at]
-	} else {
-		p.ColumnScales, p.Starts = &x.HalfScales[at], &x.HalfStarts[at]
-	}
-	p.GroupStride = 4 * (x.Cols / p.GroupLen)
+	p.ColumnScales, p.Starts, p.Sums = &scales[at], &starts[at], &sums[at]
+	p.GroupStride = 4 * (x.Cols / k.group)
 	asm.Gemm8AVX512(p, x.Rows)
 }
 
 // multiplyPicked adds the tile's product with some activation rows, which it brings together first.
-func (t *tile) multiplyPicked(dst []float32, stride int, x *Activations, pick []int32, first, n, rows int, typ quant.Type) {
-	p, g := t.describe(n, rows, typ), &t.gathered
+func (t *tile) multiplyPicked(k *tileKernel, dst []float32, stride int, x *Activations, pick []int32, first, n, rows int) {
+	p, g := t.describe(k, n, rows), &t.gathered
+	scales, starts, sums := k.column(x)
 	p.DstStride = 4 * stride
 	p.Q, p.QStride = &g.q[0], tileCols
-	p.ColumnScales, p.Starts, p.Sums = &g.scales[0], &g.starts[0], &g.blockSums[0]
+	p.ColumnScales, p.Starts, p.Sums = &g.scales[0], &g.starts[0], &g.sums[0]
 	p.GroupStride = 4 * scaleWidth
 	for c := 0; c < len(pick); c += gatherColumns {
 		some := pick[c:min(c+gatherColumns, len(pick))]
 		for i, r := range some {
 			copy(g.q[i*tileCols:(i+1)*tileCols], x.Q[int(r)*x.Cols+first:][:n])
-			at := (int(r)*x.Cols + first) / p.GroupLen
-			scales, starts := x.Scales, x.Starts
-			if p.GroupLen == groupLen {
-				scales, starts = x.HalfScales, x.HalfStarts
-			}
+			at := (int(r)*x.Cols + first) / k.group
 			copy(g.scales[i*scaleWidth:(i+1)*scaleWidth], scales[at:][:p.Groups])
 			copy(g.starts[i*scaleWidth:(i+1)*scaleWidth], starts[at:][:p.Groups])
-			if hasMins(typ) {
-				copy(g.blockSums[i*scaleWidth:(i+1)*scaleWidth], x.BlockSums[at:][:p.Groups])
+			if k.mins {
+				copy(g.sums[i*scaleWidth:(i+1)*scaleWidth], sums[at:][:p.Groups])
 			}
 		}
 		p.Dst = &dst[c*stride]
