@@ -179,24 +179,22 @@ GLOBL q2_KD<>(SB), RODATA|NOPTR, $64
 	VPACKSSDW C, A, A   \
 	VPMADDWD  Z27, A, A
 
-#define AHEAD(PTR) \
-	PREFETCHT0 (PTR)(R12*1)   \
-	PREFETCHT0 64(PTR)(R12*1)
 
 // NEXT goes on to the next block, SIZE bytes on.
 #define NEXT(SIZE, LOOP, START) \
-	ADDQ  $SIZE, SI   \
-	ADDQ  $SIZE, R8   \
-	ADDQ  $SIZE, R9   \
-	ADDQ  $SIZE, R10  \
-	ADDQ  $256, DI    \
-	ADDQ  $64, BX     \
-	ADDQ  $64, DX     \
-	DECQ  R11         \
-	JNZ   LOOP        \
-	FLUSH(0, 1, 2, 3) \
-	TESTQ CX, CX      \
-	JNZ   START       \
+	ADDQ  $SIZE, SI      \
+	ADDQ  $SIZE, R8      \
+	ADDQ  $SIZE, R9      \
+	ADDQ  $SIZE, R10     \
+	ADDQ  $(4*SIZE), R13 \
+	ADDQ  $256, DI       \
+	ADDQ  $64, BX        \
+	ADDQ  $64, DX        \
+	DECQ  R11            \
+	JNZ   LOOP           \
+	FLUSH(0, 1, 2, 3)    \
+	TESTQ CX, CX         \
+	JNZ   START          \
 	DONE
 
 // Half a block of a row, 128 weights: low bits at OFF; the first 64 meet XA on top of Z4, the others XB on top of Z5.
@@ -259,10 +257,10 @@ q3_Kchunk:
 	CHUNK(4)
 
 q3_Kloop:
-	AHEAD(SI)
-	AHEAD(R8)
-	AHEAD(R9)
-	AHEAD(R10)
+	FETCH(0)
+	FETCH(128)
+	FETCH(256)
+	FETCH(384)
 	VMOVDQU64    (DI), Z0
 	VMOVDQU64    64(DI), Z1
 	VMOVDQU64    128(DI), Z2
@@ -351,10 +349,9 @@ q2_Kchunk:
 	CHUNK(4)
 
 q2_Kloop:
-	AHEAD(SI)
-	AHEAD(R8)
-	AHEAD(R9)
-	AHEAD(R10)
+	FETCH(0)
+	FETCH(128)
+	FETCH(256)
 	VMOVDQU64     (DI), Z0
 	VMOVDQU64     64(DI), Z1
 	VMOVDQU64     128(DI), Z2

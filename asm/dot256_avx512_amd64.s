@@ -108,9 +108,6 @@ GLOBL iq4_XSHigh<>(SB), RODATA|NOPTR, $64
 
 // One block of a row: groups 0, 2, 4 and 6 to EVEN, 1, 3, 5 and 7 to ODD.
 #define Q5_KROW(PTR, EVEN, ODD) \
-	PREFETCHT0      (PTR)(R12*1)               \
-	PREFETCHT0      64(PTR)(R12*1)             \
-	PREFETCHT0      128(PTR)(R12*1)            \
 	VMOVDQU64       48(PTR), Z18               \
 	VMOVDQU64       112(PTR), Z20              \
 	VBROADCASTI32X4 16(PTR), Z21               \
@@ -139,6 +136,13 @@ q5_Kchunk:
 	CHUNK(4)
 
 q5_Kloop:
+	FETCH(0)
+	FETCH(128)
+	FETCH(256)
+	FETCH(384)
+	FETCH(512)
+	FETCH(640)
+	ADDQ            $704, R13
 	// Z0 and Z1 become the two halves of groups 0, 2, 4 and 6, Z2 and Z3 those of groups 1, 3, 5 and 7.
 	VMOVDQU64       (DI), Z8
 	VMOVDQU64       64(DI), Z9
@@ -189,23 +193,21 @@ q5_Kloop:
 
 // One block of a row: groups 0 to 3 to QA on top of Z4, groups 4 to 7 to QB on top of Z5.
 #define IQ4_XSROW(PTR, QA, QB) \
-	PREFETCHT0 (PTR)(R12*1)   \
-	PREFETCHT0 64(PTR)(R12*1) \
-	VMOVDQU64  8(PTR), Z6     \
-	VMOVDQU64  72(PTR), Z18   \
-	VPSRLW     $4, Z6, Z7     \
-	VPSRLW     $4, Z18, Z19   \
-	VPERMB     Z31, Z6, Z6    \
-	VPERMB     Z31, Z7, Z7    \
-	VPERMB     Z31, Z18, Z18  \
-	VPERMB     Z31, Z19, Z19  \
-	VMOVDQA32  Z4, QA         \
-	VMOVDQA32  Z5, QB         \
-	VPDPBUSD   Z0, Z6, QA     \
-	VPDPBUSD   Z2, Z18, QB    \
-	VPDPBUSD   Z1, Z7, QA     \
-	VPDPBUSD   Z3, Z19, QB    \
-	ADDQ       $136, PTR
+	VMOVDQU64 8(PTR), Z6    \
+	VMOVDQU64 72(PTR), Z18  \
+	VPSRLW    $4, Z6, Z7    \
+	VPSRLW    $4, Z18, Z19  \
+	VPERMB    Z31, Z6, Z6   \
+	VPERMB    Z31, Z7, Z7   \
+	VPERMB    Z31, Z18, Z18 \
+	VPERMB    Z31, Z19, Z19 \
+	VMOVDQA32 Z4, QA        \
+	VMOVDQA32 Z5, QB        \
+	VPDPBUSD  Z0, Z6, QA    \
+	VPDPBUSD  Z2, Z18, QB   \
+	VPDPBUSD  Z1, Z7, QA    \
+	VPDPBUSD  Z3, Z19, QB   \
+	ADDQ      $136, PTR
 
 // SCALES makes S the scales of four groups, whose bits the words PICK of the headers Z6 have: the lower ones at what
 // Z29 brings down, the upper ones at HIGH. Z7 is d; the activations' scales are at ADDR.
@@ -247,6 +249,12 @@ iq4_XSchunk:
 	CHUNK(4)
 
 iq4_XSloop:
+	FETCH(0)
+	FETCH(128)
+	FETCH(256)
+	FETCH(384)
+	FETCH(512)
+	ADDQ         $544, R13
 	VMOVDQU64    (DI), Z8
 	VMOVDQU64    64(DI), Z9
 	VMOVDQU64    128(DI), Z10

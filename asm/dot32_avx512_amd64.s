@@ -202,8 +202,6 @@ GLOBL q5_1Highs<>(SB), RODATA|NOPTR, $64
 
 // Four blocks of a row, their scales and offsets to the words in K.
 #define Q4_1ROW(PTR, ACC, K) \
-	PREFETCHT0   (PTR)(R12*1)        \
-	PREFETCHT0   64(PTR)(R12*1)      \
 	VPERMB       (PTR), Z30, Z6      \
 	VINSERTI32X4 $3, 64(PTR), Z6, Z6 \
 	VPSRLW       $4, Z6, Z7          \
@@ -229,6 +227,10 @@ q4_1chunk:
 	CHUNK(8)
 
 q4_1loop:
+	FETCH(0)
+	FETCH(128)
+	FETCH(256)
+	ADDQ $320, R13
 	COLUMN
 	COLUMNSUMS
 	VPXORD Z12, Z12, Z12
@@ -242,8 +244,6 @@ q4_1loop:
 
 // Four blocks of a row: their levels meet Z2 and Z3 on top of Z5, −128·Σq; their scales go to the words in K.
 #define IQ4_NLROW(PTR, ACC, K) \
-	PREFETCHT0   (PTR)(R12*1)        \
-	PREFETCHT0   64(PTR)(R12*1)      \
 	VPERMB       (PTR), Z30, Z6      \
 	VINSERTI32X4 $3, 56(PTR), Z6, Z6 \
 	VPSRLW       $4, Z6, Z7          \
@@ -268,6 +268,10 @@ iq4_NLchunk:
 	CHUNK(8)
 
 iq4_NLloop:
+	FETCH(0)
+	FETCH(128)
+	FETCH(256)
+	ADDQ $288, R13
 	COLUMN
 	VMOVDQU  (DX), X5
 	VPERMD.Z Z5, Z28, K3, Z5
@@ -282,8 +286,6 @@ iq4_NLloop:
 // Four blocks of SIZE bytes of a row, the first eight of which are a header with the scale and the fifth bits; the
 // nibbles are the last sixteen, those of block 0 at FIRST. They meet Z2 and Z3 on top of Z5.
 #define Q5ROW(SIZE, FIRST, PTR, ACC, K) \
-	PREFETCHT0     (PTR)(R12*1)              \
-	PREFETCHT0     64(PTR)(R12*1)            \
 	VMOVQ          (PTR), X6                 \
 	VMOVQ          (2*SIZE)(PTR), X7         \
 	VPINSRQ        $1, SIZE(PTR), X6, X6     \
@@ -327,6 +329,10 @@ q5_0chunk:
 	CHUNK(8)
 
 q5_0loop:
+	FETCH(0)
+	FETCH(128)
+	FETCH(256)
+	ADDQ $352, R13
 	COLUMN
 	VMOVDQU  (DX), X5
 	VPSRAD   $3, X5, X5               // −16·Σq
@@ -352,6 +358,10 @@ q5_1chunk:
 	CHUNK(8)
 
 q5_1loop:
+	FETCH(0)
+	FETCH(128)
+	FETCH(256)
+	ADDQ $384, R13
 	COLUMN
 	VPXORD Z5, Z5, Z5
 	VPXORD Z12, Z12, Z12

@@ -1,9 +1,9 @@
 // What the products of four stored rows with one row of 8-bit activations share.
 //
-// SI, R8, R9 and R10 point into the four rows, DI to the activations, BX and DX to what goes with their blocks. The
-// sums of a group of weights, one group from each residue modulo four, end up side by side for the four rows: lane
-// 4·residue + row. Z16 adds them up, times their scales, over 1024 weights, and X17 then takes the residues in order:
-// the order in which the tile kernels add.
+// SI, R8, R9 and R10 point into the four rows, DI to the activations, BX and DX to what goes with their blocks, R13 to
+// what is prefetched. The sums of a group of weights, one group from each residue modulo four, end up side by side for
+// the four rows: lane 4·residue + row. Z16 adds them up, times their scales, over 1024 weights, and X17 then takes the
+// residues in order: the order in which the tile kernels add.
 
 // Lanes 0 to 3, four times each.
 DATA fours<>+0(SB)/8, $0x0000000000000000
@@ -37,26 +37,34 @@ GLOBL evensFirst<>(SB), RODATA|NOPTR, $64
 	MOVQ   40(AX), DI    \
 	MOVQ   48(AX), BX    \
 	MOVQ   56(AX), DX    \
-	MOVQ   80(AX), R12   \
+	MOVQ   80(AX), R13   \
+	ADDQ   SI, R13       \
 	VXORPS X17, X17, X17
+
+// FETCH asks for the two cache lines OFF bytes from R13. The next four rows follow these four, so that what lies as far
+// into them as the kernel has read of all four here is what it will want: prefetched in the order of memory, since from
+// four places at a time memory gives half as much.
+#define FETCH(OFF) \
+	PREFETCHT0 OFF(R13)      \
+	PREFETCHT0 (OFF+64)(R13)
 
 // CHUNK begins the next STEPS steps, or those that are left.
 #define CHUNK(STEPS) \
-	MOVQ    $STEPS, R11  \
-	CMPQ    CX, R11      \
-	CMOVQLT CX, R11      \
-	SUBQ    R11, CX      \
+	MOVQ    $STEPS, R11   \
+	CMPQ    CX, R11       \
+	CMOVQLT CX, R11       \
+	SUBQ    R11, CX       \
 	VPXORD  Z16, Z16, Z16
 
 // FLUSH adds the four residues, lanes A to D of Z16, to the sums.
 #define FLUSH(A, B, C, D) \
-	VEXTRACTF32X4 $A, Z16, X18 \
+	VEXTRACTF32X4 $A, Z16, X18  \
 	VADDPS        X18, X17, X17 \
-	VEXTRACTF32X4 $B, Z16, X18 \
+	VEXTRACTF32X4 $B, Z16, X18  \
 	VADDPS        X18, X17, X17 \
-	VEXTRACTF32X4 $C, Z16, X18 \
+	VEXTRACTF32X4 $C, Z16, X18  \
 	VADDPS        X18, X17, X17 \
-	VEXTRACTF32X4 $D, Z16, X18 \
+	VEXTRACTF32X4 $D, Z16, X18  \
 	VADDPS        X18, X17, X17
 
 #define DONE \
@@ -68,14 +76,14 @@ GLOBL evensFirst<>(SB), RODATA|NOPTR, $64
 // ROWS adds up the four integers of every 128-bit lane of A, B, C and D and puts the sums side by side: A = a, b, c, d
 // of each lane. T is overwritten.
 #define ROWS(A, B, C, D, T) \
-	VPUNPCKLDQ  B, A, T   \
-	VPUNPCKHDQ  B, A, A   \
-	VPADDD      T, A, A   \
-	VPUNPCKLDQ  D, C, T   \
-	VPUNPCKHDQ  D, C, C   \
-	VPADDD      T, C, C   \
-	VPUNPCKLQDQ C, A, T   \
-	VPUNPCKHQDQ C, A, A   \
+	VPUNPCKLDQ  B, A, T \
+	VPUNPCKHDQ  B, A, A \
+	VPADDD      T, A, A \
+	VPUNPCKLDQ  D, C, T \
+	VPUNPCKHDQ  D, C, C \
+	VPADDD      T, C, C \
+	VPUNPCKLQDQ C, A, T \
+	VPUNPCKHQDQ C, A, A \
 	VPADDD      T, A, A
 
 // HALVES adds up the two 128-bit lanes of each half of A and B: T, of A's low half, A's high half, B's low, B's high.
@@ -160,32 +168,32 @@ GLOBL q4_KD<>(SB), RODATA|NOPTR, $64
 // K4SCALES reads the headers of four blocks of Q4_K or Q5_K. Z18 and Z19 become the scales of groups 0, 2, 1, 3 and
 // 4, 6, 5, 7 of each row, Z24 and Z25 the minimums.
 #define K4SCALES \
-	VMOVDQU         (SI), X8                        \
-	VINSERTI32X4    $1, (R8), Z8, Z8                \
-	VINSERTI32X4    $2, (R9), Z8, Z8                \
-	VINSERTI32X4    $3, (R10), Z8, Z8               \
-	VPERMW          Z8, Z28, Z9                     \
-	VPERMW          Z8, Z29, Z10                    \
-	VPSHUFD         $0xED, Z8, Z18                  \
-	VPSHUFD         $0x95, Z8, Z19                  \
-	VPSRLVD         q4_KShift<>(SB), Z18, Z18       \
-	VPSRLD          $2, Z19, Z19                    \
-	VPANDD          q4_KLow<>(SB), Z18, Z18         \
-	VPTERNLOGD      $0xF8, q4_KHigh<>(SB), Z19, Z18 \
-	VCVTPH2PS       Y9, Z9                          \
-	VCVTPH2PS       Y10, Z10                        \
-	VPSRLDQ         $4, Z18, Z19                    \
-	VPSRLDQ         $8, Z18, Z20                    \
-	VPSRLDQ         $12, Z18, Z21                   \
-	VPERMB.Z        Z18, Z27, K1, Z18               \
-	VPERMB.Z        Z19, Z27, K1, Z19               \
-	VPERMB.Z        Z20, Z27, K1, Z20               \
-	VPERMB.Z        Z21, Z27, K1, Z21               \
-	VCVTDQ2PS       Z18, Z18                        \
-	VCVTDQ2PS       Z19, Z19                        \
-	VCVTDQ2PS       Z20, Z20                        \
-	VCVTDQ2PS       Z21, Z21                        \
-	VMULPS          Z9, Z18, Z18                    \
-	VMULPS          Z9, Z19, Z19                    \
-	VMULPS          Z10, Z20, Z24                   \
-	VMULPS          Z10, Z21, Z25
+	VMOVDQU      (SI), X8                        \
+	VINSERTI32X4 $1, (R8), Z8, Z8                \
+	VINSERTI32X4 $2, (R9), Z8, Z8                \
+	VINSERTI32X4 $3, (R10), Z8, Z8               \
+	VPERMW       Z8, Z28, Z9                     \
+	VPERMW       Z8, Z29, Z10                    \
+	VPSHUFD      $0xED, Z8, Z18                  \
+	VPSHUFD      $0x95, Z8, Z19                  \
+	VPSRLVD      q4_KShift<>(SB), Z18, Z18       \
+	VPSRLD       $2, Z19, Z19                    \
+	VPANDD       q4_KLow<>(SB), Z18, Z18         \
+	VPTERNLOGD   $0xF8, q4_KHigh<>(SB), Z19, Z18 \
+	VCVTPH2PS    Y9, Z9                          \
+	VCVTPH2PS    Y10, Z10                        \
+	VPSRLDQ      $4, Z18, Z19                    \
+	VPSRLDQ      $8, Z18, Z20                    \
+	VPSRLDQ      $12, Z18, Z21                   \
+	VPERMB.Z     Z18, Z27, K1, Z18               \
+	VPERMB.Z     Z19, Z27, K1, Z19               \
+	VPERMB.Z     Z20, Z27, K1, Z20               \
+	VPERMB.Z     Z21, Z27, K1, Z21               \
+	VCVTDQ2PS    Z18, Z18                        \
+	VCVTDQ2PS    Z19, Z19                        \
+	VCVTDQ2PS    Z20, Z20                        \
+	VCVTDQ2PS    Z21, Z21                        \
+	VMULPS       Z9, Z18, Z18                    \
+	VMULPS       Z9, Z19, Z19                    \
+	VMULPS       Z10, Z20, Z24                   \
+	VMULPS       Z10, Z21, Z25

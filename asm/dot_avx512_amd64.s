@@ -49,7 +49,6 @@ GLOBL q6_KSpread<>(SB), RODATA|NOPTR, $64
 
 // Four blocks of a row: their nibbles meet Z2 (low) and Z3 (high) on top of Z5, −8·Σq; their scales go to the lanes in K.
 #define Q4_0ROW(PTR, ACC, K) \
-	PREFETCHT0   (PTR)(R12*1)       \
 	VPERMB       (PTR), Z30, Z6     \
 	VINSERTI32X4 $3, 56(PTR), Z6, Z6 \
 	VPSRLW       $4, Z6, Z7         \
@@ -76,6 +75,10 @@ q4_0chunk:
 	CHUNK(8)
 
 q4_0loop:
+	FETCH(0)
+	FETCH(128)
+	FETCH(256)
+	ADDQ            $288, R13
 	VMOVDQU64       (DI), Z0
 	VMOVDQU64       64(DI), Z1
 	VSHUFI32X4      $0x88, Z1, Z0, Z2
@@ -106,8 +109,6 @@ q4_0loop:
 
 // Four blocks of a row: two meet Z0 on top of Z2, two meet Z1 on top of Z3.
 #define Q8_0ROW(PTR, ACC, K) \
-	PREFETCHT0   (PTR)(R12*1)               \
-	PREFETCHT0   64(PTR)(R12*1)          \
 	VMOVDQU      2(PTR), Y6               \
 	VMOVDQU      70(PTR), Y7              \
 	VINSERTI64X4 $1, 36(PTR), Z6, Z6      \
@@ -140,6 +141,12 @@ q8_0chunk:
 	CHUNK(8)
 
 q8_0loop:
+	FETCH(0)
+	FETCH(128)
+	FETCH(256)
+	FETCH(384)
+	FETCH(512)
+	ADDQ            $544, R13
 	VMOVDQU64       (DI), Z0
 	VMOVDQU64       64(DI), Z1
 	VMOVQ           (DX), X2
@@ -170,8 +177,6 @@ q8_0loop:
 
 // One block of a row: sub-blocks 0, 2, 1 and 3 to QA, 4, 6, 5 and 7 to QB.
 #define Q4_KROW(PTR, QA, QB) \
-	PREFETCHT0 (PTR)(R12*1)         \
-	PREFETCHT0 64(PTR)(R12*1)    \
 	VMOVDQU64  16(PTR), Z18       \
 	VMOVDQU64  80(PTR), Z20       \
 	VPSRLW     $4, Z18, Z19       \
@@ -204,6 +209,12 @@ q4_Kchunk:
 	CHUNK(4)
 
 q4_Kloop:
+	FETCH(0)
+	FETCH(128)
+	FETCH(256)
+	FETCH(384)
+	FETCH(512)
+	ADDQ            $576, R13
 	VMOVDQU64       (DI), Z8
 	VMOVDQU64       64(DI), Z9
 	VMOVDQU64       128(DI), Z10
@@ -282,11 +293,6 @@ q4_Kloop:
 	VCVTDQ2PS       P, P               \
 	VFMADD231PS     Z18, P, Z16
 
-#define Q6_KAHEAD(PTR) \
-	PREFETCHT0 (PTR)(R12*1)         \
-	PREFETCHT0 64(PTR)(R12*1)    \
-	PREFETCHT0 128(PTR)(R12*1)
-
 // func dotQ6_Kx4AVX512(t *Dot4)
 TEXT ·dotQ6_Kx4AVX512(SB), NOSPLIT, $0-8
 	ARGS
@@ -311,10 +317,14 @@ q6_Kchunk:
 	CHUNK(4)
 
 q6_Kloop:
-	Q6_KAHEAD(SI)
-	Q6_KAHEAD(R8)
-	Q6_KAHEAD(R9)
-	Q6_KAHEAD(R10)
+	FETCH(0)
+	FETCH(128)
+	FETCH(256)
+	FETCH(384)
+	FETCH(512)
+	FETCH(640)
+	FETCH(768)
+	ADDQ         $840, R13
 	VMOVDQU64    (DI), Z0
 	VMOVDQU64    64(DI), Z1
 	VMOVDQU64    128(DI), Z2
