@@ -143,6 +143,7 @@ q5_Kloop:
 	FETCH(512)
 	FETCH(640)
 	ADDQ            $704, R13
+
 	// Z0 and Z1 become the two halves of groups 0, 2, 4 and 6, Z2 and Z3 those of groups 1, 3, 5 and 7.
 	VMOVDQU64       (DI), Z8
 	VMOVDQU64       64(DI), Z9
