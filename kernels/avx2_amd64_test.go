@@ -111,12 +111,14 @@ func TestTileScalesAVX2(t *testing.T) {
 	}
 }
 
-// TestNoAllocationAVX2: after the first call, a thread's memory is there.
-func TestNoAllocationAVX2(t *testing.T) {
-	impl, err := Choose("avx2")
-	if err != nil {
-		t.Skip(err)
+// TestNoAllocation: after the first call, a thread's memory is there.
+func TestNoAllocation(t *testing.T) {
+	for _, impl := range Implementations()[1:] {
+		t.Run(impl.Name, func(t *testing.T) { noAllocation(t, impl) })
 	}
+}
+
+func noAllocation(t *testing.T, impl *Implementation) {
 	rng := rand.New(rand.NewPCG(43, 1))
 	var s Scratch
 	for typ, mul := range impl.Mul {

@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -315,6 +316,38 @@ func BenchmarkMul(b *testing.B) {
 					b.ReportMetric(2*rows*cols*float64(n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 				})
 			}
+		}
+	}
+}
+
+// BenchmarkMulFromMemory times one activation row with more weights than caches hold: how a model writes a token.
+func BenchmarkMulFromMemory(b *testing.B) {
+	const cols, some, least = 2048, 512, 128 << 20
+	for _, typ := range quant.Types() {
+		if !typ.CanEncode() {
+			continue
+		}
+		rng := rand.New(rand.NewPCG(16, 1))
+		size, _ := typ.RowBytes(cols)
+		data := make([]byte, some*size)
+		if err := quant.Encode(typ, data, randoms(rng, some*cols)); err != nil {
+			b.Fatal(err)
+		}
+		copies := least/len(data) + 1
+		data = bytes.Repeat(data, copies)
+		m, err := NewMatrix(typ, some*copies, cols, data)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, impl := range Implementations()[1:] { // the reference does not wait for memory
+			b.Run(fmt.Sprintf("%s/%s", impl.Name, typ), func(b *testing.B) {
+				x := randomActivations(impl, rng, 1, cols, FormOf(typ))
+				dst, s := make([]float32, m.Rows), new(Scratch)
+				b.SetBytes(int64(len(data)))
+				for b.Loop() {
+					impl.Mul[typ](dst, m.Rows, &m, 0, m.Rows, x, nil, s)
+				}
+			})
 		}
 	}
 }
