@@ -41,12 +41,11 @@ GLOBL evensFirst<>(SB), RODATA|NOPTR, $64
 	ADDQ   SI, R13       \
 	VXORPS X17, X17, X17
 
-// FETCH asks for the two cache lines OFF bytes from R13. The next four rows follow these four, so that what lies as far
-// into them as the kernel has read of all four here is what it will want: prefetched in the order of memory, since from
-// four places at a time memory gives half as much.
+// FETCH asks for the two cache lines OFF bytes from R13, into the second-level cache. Rows are multiplied four at a time,
+// but prefetched in the order of memory: from four places at once memory gives half as much.
 #define FETCH(OFF) \
-	PREFETCHT0 OFF(R13)      \
-	PREFETCHT0 (OFF+64)(R13)
+	PREFETCHT1 OFF(R13)      \
+	PREFETCHT1 (OFF+64)(R13)
 
 // CHUNK begins the next STEPS steps, or those that are left.
 #define CHUNK(STEPS) \
