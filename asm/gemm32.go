@@ -18,17 +18,18 @@ import "unsafe"
 //		}
 //	}
 //
-// A value is the same in whatever tile it is computed.
+// A value is the same in whatever tile it is computed. There are kernels for halves, too, with a B of binary16 numbers.
 type Gemm32 struct {
 	A       *float32 // [rows, AStride bytes]
 	AStride int
-	B       *float32 // vector v of row k is BStep·k + BVector·v bytes from here
+	B       unsafe.Pointer // to float32 or binary16; vector v of row k is BStep·k + BVector·v bytes from here
 	BStep   int
 	BVector int
 	K       int      // at least 1
 	C       *float32 // [rows, CStride bytes]
 	CStride int
 	Add     int
+	Fetch   int // for halves: bytes of B to prefetch for each of its rows, 8 KiB ahead
 }
 
 // Lanes is the number of columns in a vector of [Gemm32].
@@ -52,7 +53,7 @@ func (t *Gemm32) nextRows(n int) {
 }
 
 func (t *Gemm32) nextVectors(n int) {
-	t.B, t.C = advance(t.B, n*t.BVector), advance(t.C, 4*n*Lanes)
+	t.B, t.C = unsafe.Add(t.B, n*t.BVector), advance(t.C, 4*n*Lanes)
 }
 
 func advance[T any](p *T, bytes int) *T { return (*T)(unsafe.Add(unsafe.Pointer(p), bytes)) }

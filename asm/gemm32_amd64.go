@@ -41,6 +41,43 @@ func gemm32x1x4AVX2(t *Gemm32)
 //go:noescape
 func gemm32x1x1AVX2(t *Gemm32)
 
+//go:noescape
+func gemmHalvesx1x4AVX512(t *Gemm32)
+
+//go:noescape
+func gemmHalvesx2x4AVX512(t *Gemm32)
+
+//go:noescape
+func gemmHalvesx1x4AVX2(t *Gemm32)
+
+// GemmHalvesAVX512 computes the product with a B of halves for one or two rows and a multiple of four vectors.
+func GemmHalvesAVX512(t *Gemm32, rows, vectors int) {
+	part := *t
+	for {
+		if rows == 2 {
+			gemmHalvesx2x4AVX512(&part)
+		} else {
+			gemmHalvesx1x4AVX512(&part)
+		}
+		if vectors -= 4; vectors == 0 {
+			return
+		}
+		part.nextVectors(4)
+	}
+}
+
+// GemmHalvesAVX2 computes the product with a B of halves for one row and a multiple of four vectors.
+func GemmHalvesAVX2(t *Gemm32, _, vectors int) {
+	part := *t
+	for {
+		gemmHalvesx1x4AVX2(&part)
+		if vectors -= 4; vectors == 0 {
+			return
+		}
+		part.nextVectors(4)
+	}
+}
+
 // Gemm32AVX512 computes the product for so many rows and vectors, at least one of each.
 func Gemm32AVX512(t *Gemm32, rows, vectors int) {
 	part := *t

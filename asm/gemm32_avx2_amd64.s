@@ -203,3 +203,56 @@ k1x4:
 	VMOVUPS      Y7, 224(BX)
 	VZEROUPPER
 	RET
+
+// HALF adds the products of eight halves with the element of A in Y15.
+#define HALF(ADDR, A) \
+	VCVTPH2PS   ADDR, Y14   \
+	VFMADD231PS Y14, Y15, A
+
+// func gemmHalvesx1x4AVX2(t *Gemm32)
+TEXT ·gemmHalvesx1x4AVX2(SB), NOSPLIT, $0-8
+	GEMM32ARGS
+	LEAQ    8192(DI), R14
+	MOVQ    72(AX), R15
+	CLEAR(Y0, Y1)
+	CLEAR(Y2, Y3)
+	CLEAR(Y4, Y5)
+	CLEAR(Y6, Y7)
+	TESTQ   DX, DX
+	JZ      halves
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(BX), Y2
+	VMOVUPS 96(BX), Y3
+	VMOVUPS 128(BX), Y4
+	VMOVUPS 160(BX), Y5
+	VMOVUPS 192(BX), Y6
+	VMOVUPS 224(BX), Y7
+
+halves:
+	PREFETCHT1   (R14)
+	PREFETCHT1   64(R14)
+	ADDQ         R15, R14
+	VBROADCASTSS (SI), Y15
+	HALF((DI), Y0)
+	HALF(16(DI), Y1)
+	HALF((DI)(R9*1), Y2)
+	HALF(16(DI)(R9*1), Y3)
+	HALF((DI)(R9*2), Y4)
+	HALF(16(DI)(R9*2), Y5)
+	HALF((DI)(R10*1), Y6)
+	HALF(16(DI)(R10*1), Y7)
+	ADDQ         R12, DI
+	ADDQ         $4, SI
+	DECQ         CX
+	JNZ          halves
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, 32(BX)
+	VMOVUPS      Y2, 64(BX)
+	VMOVUPS      Y3, 96(BX)
+	VMOVUPS      Y4, 128(BX)
+	VMOVUPS      Y5, 160(BX)
+	VMOVUPS      Y6, 192(BX)
+	VMOVUPS      Y7, 224(BX)
+	VZEROUPPER
+	RET

@@ -300,3 +300,63 @@ k1x1:
 	PUT1(Z0)
 	VZEROUPPER
 	RET
+
+// HALVESARGS sets R14 to what is to be prefetched, and R15 to how far it moves on.
+#define HALVESARGS \
+	LEAQ 8192(DI), R14 \
+	MOVQ 72(AX), R15
+
+// HALVES4 loads four vectors of halves.
+#define HALVES4 \
+	PREFETCHT1 (R14)           \
+	PREFETCHT1 64(R14)         \
+	ADDQ       R15, R14        \
+	VCVTPH2PS  (DI), Z24       \
+	VCVTPH2PS  (DI)(R9*1), Z25  \
+	VCVTPH2PS  (DI)(R9*2), Z26  \
+	VCVTPH2PS  (DI)(R10*1), Z27 \
+	ADDQ       R12, DI
+
+// func gemmHalvesx1x4AVX512(t *Gemm32)
+TEXT ·gemmHalvesx1x4AVX512(SB), NOSPLIT, $0-8
+	GEMM32ARGS
+	HALVESARGS
+	CLEAR4(Z0, Z1, Z2, Z3)
+	TESTQ DX, DX
+	JZ    halves1
+	MOVQ  BX, AX
+	TAKE4(Z0, Z1, Z2, Z3)
+
+halves1:
+	HALVES4
+	ROW4((SI), Z28, Z0, Z1, Z2, Z3)
+	ADDQ $4, SI
+	DECQ CX
+	JNZ  halves1
+	PUT4(Z0, Z1, Z2, Z3)
+	VZEROUPPER
+	RET
+
+// func gemmHalvesx2x4AVX512(t *Gemm32)
+TEXT ·gemmHalvesx2x4AVX512(SB), NOSPLIT, $0-8
+	GEMM32ARGS
+	HALVESARGS
+	CLEAR4(Z0, Z1, Z2, Z3)
+	CLEAR4(Z4, Z5, Z6, Z7)
+	TESTQ DX, DX
+	JZ    halves2
+	MOVQ  BX, AX
+	TAKE4(Z0, Z1, Z2, Z3)
+	TAKE4(Z4, Z5, Z6, Z7)
+
+halves2:
+	HALVES4
+	ROW4((SI), Z28, Z0, Z1, Z2, Z3)
+	ROW4((SI)(R8*1), Z29, Z4, Z5, Z6, Z7)
+	ADDQ $4, SI
+	DECQ CX
+	JNZ  halves2
+	PUT4(Z0, Z1, Z2, Z3)
+	PUT4(Z4, Z5, Z6, Z7)
+	VZEROUPPER
+	RET

@@ -24,7 +24,7 @@ func newAVX2() *Implementation {
 	impl.GeGLU = geGLUAVX2
 	impl.RopeHalves = ropeHalvesAVX2
 	impl.RopePairs = ropePairsAVX2
-	rows := cachedRows{gemm: asm.Gemm32AVX2, widen: widen, widenKeys: widenKeysAVX2}
+	rows := cachedRows{gemm: asm.Gemm32AVX2, widen: widen, widenKeys: widenKeysAVX2, halves: asm.GemmHalvesAVX2, halvesRows: 1}
 	impl.Scores, impl.AddValues = rows.scores, rows.addValues
 	impl.Mul = maps.Clone(generic.Mul)
 	impl.Mul[quant.BF16] = mulBF16AVX2

@@ -19,7 +19,7 @@ func newAVX512() *Implementation {
 	impl := *newAVX2()
 	impl.Name = "avx512"
 	impl.Limits = limitsAVX512
-	rows := cachedRows{gemm: asm.Gemm32AVX512, widen: widen, widenKeys: widenKeysAVX2}
+	rows := cachedRows{gemm: asm.Gemm32AVX512, widen: widen, widenKeys: widenKeysAVX2, halves: asm.GemmHalvesAVX512, halvesRows: 2}
 	impl.Scores, impl.AddValues = rows.scores, rows.addValues
 	impl.Mul = maps.Clone(impl.Mul)
 	for t, k := range tileKernels {

@@ -16,6 +16,9 @@ type cachedRows struct {
 	gemm      func(t *asm.Gemm32, rows, vectors int)
 	widen     func(dst []float32, stored []byte, t quant.Type)
 	widenKeys func(dst []float32, keys []byte) // of type Q8_0
+
+	halves     func(t *asm.Gemm32, rows, vectors int) // with rows of type F16 as they are stored, four vectors at a time
+	halvesRows int                                    // up to so many queries, for which decoding first does not pay
 }
 
 // pieceFloats is about how many values are decoded at a time.
@@ -26,31 +29,39 @@ func (k *cachedRows) scores(dst []float32, stride int, q []float32, dim int, key
 	if n == 0 || dim == 0 || len(q) == 0 {
 		return
 	}
-	groups, size := n/KeyGroup, len(keys)/n*KeyGroup
+	m, groups, size := len(q)/dim, n/KeyGroup, len(keys)/n*KeyGroup
+	p := &s.native.gemm32
+	*p = asm.Gemm32{A: &q[0], AStride: 4 * dim, C: &dst[0], CStride: 4 * stride, K: dim}
+	g := 0
+	if whole := groups &^ 3; t == quant.F16 && m <= k.halvesRows && whole > 0 {
+		p.BStep, p.BVector, p.Fetch = 2*KeyGroup, 2*KeyGroup*dim, 4*2*KeyGroup
+		p.B = unsafe.Pointer(&keys[0])
+		k.halves(p, m, whole)
+		g = whole
+	}
+	p.BStep, p.BVector = 4*KeyGroup, 4*KeyGroup*dim
 	piece := max(pieceFloats/(dim*KeyGroup), 4) &^ 3
 	floats := s.Floats(piece * dim * KeyGroup)
-	p := &s.native.gemm32
-	*p = asm.Gemm32{A: &q[0], AStride: 4 * dim, BStep: 4 * KeyGroup, BVector: 4 * KeyGroup * dim, K: dim, CStride: 4 * stride}
-	for g := 0; g < groups; g += piece {
+	for ; g < groups; g += piece {
 		some := min(piece, groups-g)
 		p.B = k.keys(keys[g*size:(g+some)*size], t, floats[:some*dim*KeyGroup])
 		p.C = &dst[g*KeyGroup]
-		k.gemm(p, len(q)/dim, some)
+		k.gemm(p, m, some)
 	}
 	*p = asm.Gemm32{}
 }
 
 // keys returns groups of keys as float32, in floats if they are not stored so.
-func (k *cachedRows) keys(stored []byte, t quant.Type, floats []float32) *float32 {
+func (k *cachedRows) keys(stored []byte, t quant.Type, floats []float32) unsafe.Pointer {
 	if t == quant.F32 {
-		return (*float32)(unsafe.Pointer(&stored[0]))
+		return unsafe.Pointer(&stored[0])
 	}
 	if t == quant.Q8_0 {
 		k.widenKeys(floats, stored)
 	} else {
 		k.widen(floats, stored, t)
 	}
-	return &floats[0]
+	return unsafe.Pointer(&floats[0])
 }
 
 // addValues is Implementation.AddValues.
@@ -59,27 +70,35 @@ func (k *cachedRows) addValues(out, w []float32, stride, dim int, values []byte,
 		return
 	}
 	width, size := ValueWidth(dim), len(values)/n
+	m, vectors := len(out)/width, width/KeyGroup
+	p := &s.native.gemm32
+	*p = asm.Gemm32{A: &w[0], AStride: 4 * stride, C: &out[0], CStride: 4 * width, Add: 1}
+	if t == quant.F16 && m <= k.halvesRows && width == dim && vectors%4 == 0 {
+		p.B, p.BStep, p.BVector, p.K, p.Fetch = unsafe.Pointer(&values[0]), size, 2*KeyGroup, n, size
+		k.halves(p, m, vectors)
+		*p = asm.Gemm32{}
+		return
+	}
+	p.BStep, p.BVector = 4*width, 4*KeyGroup
 	piece := max(pieceFloats/width, 16)
 	floats := s.Floats(piece * width)
-	p := &s.native.gemm32
-	*p = asm.Gemm32{AStride: 4 * stride, BStep: 4 * width, BVector: 4 * KeyGroup, C: &out[0], CStride: 4 * width, Add: 1}
 	for j := 0; j < n; j += piece {
 		p.K = min(piece, n-j)
 		p.A, p.B = &w[j], k.values(values[j*size:(j+p.K)*size], t, dim, p.K, floats)
-		k.gemm(p, len(out)/width, width/KeyGroup)
+		k.gemm(p, m, vectors)
 	}
 	*p = asm.Gemm32{}
 }
 
 // values returns n rows as float32, ValueWidth apart, in floats if they are not stored so.
-func (k *cachedRows) values(stored []byte, t quant.Type, dim, n int, floats []float32) *float32 {
+func (k *cachedRows) values(stored []byte, t quant.Type, dim, n int, floats []float32) unsafe.Pointer {
 	width := ValueWidth(dim)
 	if t == quant.F32 && width == dim {
-		return (*float32)(unsafe.Pointer(&stored[0]))
+		return unsafe.Pointer(&stored[0])
 	}
 	if width == dim {
 		k.widen(floats[:n*dim], stored, t)
-		return &floats[0]
+		return unsafe.Pointer(&floats[0])
 	}
 	size := len(stored) / n
 	for j := range n {
@@ -87,5 +106,5 @@ func (k *cachedRows) values(stored []byte, t quant.Type, dim, n int, floats []fl
 		k.widen(row[:dim], stored[j*size:(j+1)*size], t)
 		clear(row[dim:])
 	}
-	return &floats[0]
+	return unsafe.Pointer(&floats[0])
 }
