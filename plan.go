@@ -31,7 +31,7 @@ func (m *Model) Plan(tokens int, opts ...SessionOption) (Plan, error) {
 	return Plan{
 		WeightsBytes: m.net.WeightBytes(),
 		KVBytes:      kv,
-		ScratchBytes: m.net.ScratchBytes(min(o.block, max(tokens, 1)), 1, tokens),
+		ScratchBytes: m.net.ScratchBytes(min(o.block, max(tokens, 1)), 1, tokens, m.runner.Threads()),
 	}, nil
 }
 

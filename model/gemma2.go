@@ -31,11 +31,9 @@ func (g gemma2) load(l *loader, c *Config, i int) layer {
 	return b
 }
 
-func (gemma2) forward(p *pass, l *layer) {
-	p.normalize(l.attentionNorm)
+func (gemma2) forward(p *pass, l *layer, next []float32) {
 	p.attention(l)
-	p.add(l.attentionPostNorm)
-	p.normalize(l.feedForwardNorm)
+	p.add(l.attentionPostNorm, l.feedForwardNorm)
 	p.feedForward(l, p.impl.GeGLU)
-	p.add(l.feedForwardPostNorm)
+	p.add(l.feedForwardPostNorm, next)
 }

@@ -34,15 +34,13 @@ func (llama) load(l *loader, c *Config, i int) layer {
 	return b
 }
 
-func (llama) forward(p *pass, l *layer) {
-	p.normalize(l.attentionNorm)
+func (llama) forward(p *pass, l *layer, next []float32) {
 	p.attention(l)
-	p.add(nil)
-	p.normalize(l.feedForwardNorm)
+	p.add(nil, l.feedForwardNorm)
 	if l.router.Rows > 0 {
 		p.experts(l, p.impl.SwiGLU)
 	} else {
 		p.feedForward(l, p.impl.SwiGLU)
 	}
-	p.add(nil)
+	p.add(nil, next)
 }

@@ -13,7 +13,8 @@ type pass struct {
 	w          *kernels.Worker
 	attn       *attention.Scratch
 	params     attention.Params
-	key, value []byte // rows for the cache
+	key, value []byte    // rows for the cache
+	gate, up   []float32 // products of a piece of the feed-forward layer's matrices
 }
 
 // rowGrain is the number of activation rows that a thread takes at a time, matrixGrain that of weight rows.
@@ -52,18 +53,22 @@ func (p *pass) embed() {
 
 // normalize sets normed = RMSNorm(hidden)·w, in the forms that the next matrices read (Zhang and Sennrich 2019).
 func (p *pass) normalize(w []float32) {
-	m := p.model
 	p.w.For(len(p.batch), rowGrain, func(from, to int) {
 		for i := from; i < to; i++ {
-			p.impl.RMSNorm(p.normed.Row(i), row(p.hidden, i, m.Embedding), w, m.NormEpsilon)
-			p.impl.Convert(p.normed, i, 0, p.normed.Cols)
+			p.normalizeRow(i, w)
 		}
 	})
 	p.w.Barrier()
 }
 
-// add adds a sublayer's output, RMS-normed first if the architecture has a norm there, to the residual stream.
-func (p *pass) add(norm []float32) {
+func (p *pass) normalizeRow(i int, w []float32) {
+	p.impl.RMSNorm(p.normed.Row(i), row(p.hidden, i, p.model.Embedding), w, p.model.NormEpsilon)
+	p.impl.Convert(p.normed, i, 0, p.normed.Cols)
+}
+
+// add adds a sublayer's output, RMS-normed first if the architecture has a norm there, to the residual stream, and
+// normalizes it for what comes next, unless that is nil: after the last layer, rows that nobody asks about need no norm.
+func (p *pass) add(norm, next []float32) {
 	m := p.model
 	p.w.For(len(p.batch), rowGrain, func(from, to int) {
 		for i := from; i < to; i++ {
@@ -72,6 +77,9 @@ func (p *pass) add(norm []float32) {
 				p.impl.RMSNorm(change, change, norm, m.NormEpsilon)
 			}
 			p.impl.Axpy(1, change, row(p.hidden, i, m.Embedding))
+			if next != nil {
+				p.normalizeRow(i, next)
+			}
 		}
 	})
 	p.w.Barrier()
@@ -149,15 +157,19 @@ func (p *pass) activate(f gated, pairs ...gatePair) {
 	p.w.Barrier()
 }
 
+// activatePiece works in memory of the thread's own. Products lie matrixGrain apart in it, but begin at the piece's first
+// row, wherever that is.
 func (p *pass) activatePiece(f gated, pair *gatePair, piece int) {
-	width := p.model.FeedForward
-	from, to := piece*matrixGrain, min((piece+1)*matrixGrain, width)
-	gate, up := p.gate[pair.first*width:], p.up[pair.first*width:]
-	p.multiplyRows(p.normed, product{pair.gate, gate, pair.pick}, from, to)
-	p.multiplyRows(p.normed, product{pair.up, up, pair.pick}, from, to)
-	for c := range p.columns(p.normed, pair.pick) {
-		at := c*width + from
-		f(p.inner.Row(pair.first + c)[from:to], gate[at:at+to-from], up[at:at+to-from])
+	from := piece * matrixGrain
+	to := min(from+matrixGrain, p.model.FeedForward)
+	n := p.columns(p.normed, pair.pick)
+	grow(&p.gate, p.model.FeedForward+n*matrixGrain)
+	grow(&p.up, p.model.FeedForward+n*matrixGrain)
+	p.multiplyRows(p.normed, product{pair.gate, p.gate, pair.pick}, matrixGrain, from, to)
+	p.multiplyRows(p.normed, product{pair.up, p.up, pair.pick}, matrixGrain, from, to)
+	for c := range n {
+		at := c*matrixGrain + from
+		f(p.inner.Row(pair.first + c)[from:to], p.gate[at:at+to-from], p.up[at:at+to-from])
 		p.impl.Convert(p.inner, pair.first+c, from, to)
 	}
 }
@@ -186,7 +198,7 @@ func (p *pass) project() {
 	}
 }
 
-// product is one matrix product of a step: to[c, :] = w·x_c + bias, with c counting the rows of x that pick names (all,
+// product is one matrix product: to[c, :] = w·x_c + bias, with c counting the rows of x that pick names (all,
 // if it is nil).
 type product struct {
 	w    *linear
@@ -218,12 +230,12 @@ func (p *pass) multiplyPiece(x *kernels.Activations, products []product, piece i
 		i++
 	}
 	from := piece * matrixGrain
-	p.multiplyRows(x, products[i], from, min(from+matrixGrain, products[i].w.Rows))
+	rows := products[i].w.Rows
+	p.multiplyRows(x, products[i], rows, from, min(from+matrixGrain, rows))
 }
 
-// multiplyRows computes rows [from, to) of a product, bias and all.
-func (p *pass) multiplyRows(x *kernels.Activations, q product, from, to int) {
-	stride := q.w.Rows
+// multiplyRows computes rows [from, to) of a product, bias and all. Its columns are stride apart.
+func (p *pass) multiplyRows(x *kernels.Activations, q product, stride, from, to int) {
 	p.impl.Mul[q.w.Type](q.to, stride, &q.w.Matrix, from, to, x, q.pick, &p.w.Scratch)
 	if q.w.bias == nil {
 		return

@@ -6,11 +6,11 @@ import "github.com/mneme-lm/mneme/kernels"
 func (m *Model) WeightBytes() int64 { return m.bytes }
 
 // ScratchBytes is the memory that a forward pass over a batch of rows takes, if logits of them ask for their logits and
-// the cache then holds so many rows: what scratch.resize allocates.
-func (m *Model) ScratchBytes(rows, logits, cached int) int64 {
+// the cache then holds so many rows: what scratch.resize allocates, and each thread for its pieces of products.
+func (m *Model) ScratchBytes(rows, logits, cached, threads int) int64 {
 	paths := rows * max(1, m.ExpertsUsed)
 	floats := rows*(2*m.Embedding+m.Heads*m.KeyDim+m.KVHeads*(m.KeyDim+m.ValueDim)+m.Rope.Dimensions) +
-		2*paths*m.FeedForward + logits*m.Vocabulary
+		2*threads*(m.FeedForward+rows*matrixGrain) + logits*m.Vocabulary
 	if m.Experts > 0 {
 		floats += rows*m.Experts + paths*(5+m.Embedding) + m.Experts + 1
 	}

@@ -142,8 +142,14 @@ func (r *Runner) Work(w *kernels.Worker) {
 	p := &r.passes[w.ID]
 	p.begin(r, w)
 	p.embed()
-	for i := range r.model.layers {
-		r.model.arch.forward(p, &r.model.layers[i])
+	layers := r.model.layers
+	p.normalize(layers[0].attentionNorm)
+	for i := range layers {
+		var next []float32
+		if i+1 < len(layers) {
+			next = layers[i+1].attentionNorm
+		}
+		r.model.arch.forward(p, &layers[i], next)
 		if w.Stopped() {
 			return
 		}

@@ -232,7 +232,7 @@ func TestScratchBytes(t *testing.T) {
 				batch[i].Sequence, batch[i].Logits = seq, i < 5
 			}
 			s.resize(m, batch, 2)
-			got := 4 * int64(len(s.hidden)+len(s.q)+len(s.k)+len(s.v)+len(s.change)+len(s.gate)+len(s.up)+len(s.cos)+len(s.sin)+len(s.logits)+len(s.positions))
+			got := 4 * int64(len(s.hidden)+len(s.q)+len(s.k)+len(s.v)+len(s.change)+len(s.cos)+len(s.sin)+len(s.logits)+len(s.positions))
 			r := &s.routing
 			got += 4 * int64(len(r.scores)+len(r.chosen)+len(r.weight)+len(r.path)+len(r.rowOf)+len(r.number)+len(r.first)+len(r.paths))
 			for _, x := range []*struct {
@@ -245,7 +245,7 @@ func TestScratchBytes(t *testing.T) {
 			} {
 				got += int64(4*x.floats + x.q + 4*x.scales + 2*x.sums + 2*x.bf16 + 4*x.tiles)
 			}
-			if want := m.ScratchBytes(37, 5, 37); got != want {
+			if want := m.ScratchBytes(37, 5, 37, 0); got != want {
 				t.Errorf("%s %s: %d bytes, ScratchBytes says %d", name, typ, got, want)
 			}
 		}

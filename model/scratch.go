@@ -13,7 +13,6 @@ type scratch struct {
 	v        []float32            // [n, kvHeads · valueDim]
 	attended *kernels.Activations // [n, heads · valueDim]
 	change   []float32            // [n, E] what a sublayer adds
-	gate, up []float32            // [n·max(1, U), F]
 	inner    *kernels.Activations // [n·max(1, U), F]
 	cos, sin []float32            // [n, rope dimensions/2]
 	last     *kernels.Activations // [wanted, E]
@@ -45,8 +44,6 @@ func (s *scratch) resize(m *Model, rows []Row, threads int) {
 	grow(&s.v, n*m.KVHeads*m.ValueDim)
 	s.attended.Resize(n, m.Heads*m.ValueDim)
 	grow(&s.change, n*m.Embedding)
-	grow(&s.gate, paths*m.FeedForward)
-	grow(&s.up, paths*m.FeedForward)
 	s.inner.Resize(paths, m.FeedForward)
 	grow(&s.cos, n*m.Rope.Dimensions/2)
 	grow(&s.sin, n*m.Rope.Dimensions/2)
