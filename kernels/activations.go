@@ -18,10 +18,15 @@ const (
 	// FormBF16 is rounded to bfloat16, for BF16 weights: their products take pairs of bfloat16, as the instructions for
 	// them do.
 	FormBF16
+	// FormQ8Halves is what goes with FormQ8 for weights that have a scale for every 16.
+	FormQ8Halves
 )
 
 // FormOf returns the form that products with weights of type t read; 0 is float32.
 func FormOf(t quant.Type) Form {
+	if inHalves(t) {
+		return FormQ8 | FormQ8Halves
+	}
 	if _, ok := unpackers[t]; ok {
 		return FormQ8
 	}
@@ -30,6 +35,9 @@ func FormOf(t quant.Type) Form {
 	}
 	return 0
 }
+
+// inHalves reports whether the 16 weights of half a block have a scale of their own.
+func inHalves(t quant.Type) bool { return t == quant.Q2_K || t == quant.Q3_K || t == quant.Q6_K }
 
 // Activations are the right-hand side of matrix products: rows of Cols values. Float is filled by whoever makes them,
 // and Implementation.Convert makes the other forms from it, once for all the products that read them.

@@ -30,7 +30,7 @@ func newAVX512() *Implementation {
 	}
 	impl.Convert = func(x *Activations, r, from, to int) {
 		convertAVX2(x, r, from, to)
-		if x.forms&FormQ8 != 0 {
+		if x.forms&FormQ8Halves != 0 {
 			fillHalves(x, r, from/Q8Block, to/Q8Block)
 		}
 	}

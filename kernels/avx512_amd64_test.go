@@ -82,7 +82,7 @@ func TestHalvesAVX512(t *testing.T) {
 	for _, blocks := range []int{1, 2, 7, 8, 9, 16, 23} {
 		const rows = 2
 		cols := blocks * Q8Block
-		x := NewActivations(rows, cols, FormQ8)
+		x := NewActivations(rows, cols, FormQ8|FormQ8Halves)
 		copy(x.Float, randoms(rng, rows*cols))
 		for r := range rows {
 			cut := rng.IntN(blocks+1) * Q8Block

@@ -27,7 +27,7 @@ func setScales(typ quant.Type, stored []byte, next func() float32) {
 
 // fullScale makes activations whose integers are 127 in magnitude, with the signs that sign gives.
 func fullScale(impl *Implementation, rows, cols int, sign func(r, i int) bool) *Activations {
-	x := NewActivations(rows, cols, FormQ8)
+	x := NewActivations(rows, cols, FormQ8|FormQ8Halves)
 	for r := range rows {
 		for i := range cols {
 			x.Row(r)[i] = 2
@@ -194,7 +194,7 @@ func TestConvertOfWhatIsLost(t *testing.T) {
 		for name, c := range cases {
 			t.Run(name, func(t *testing.T) {
 				for at := range Q8Block {
-					want := NewActivations(1, Q8Block, FormQ8)
+					want := NewActivations(1, Q8Block, FormQ8|FormQ8Halves)
 					for i := range want.Float {
 						want.Float[i], want.Q[i] = c.fill, c.q
 					}
@@ -202,7 +202,7 @@ func TestConvertOfWhatIsLost(t *testing.T) {
 					for i, q := range want.Q {
 						want.Sums[i/groupLen] += int16(q)
 					}
-					got := NewActivations(1, Q8Block, FormQ8)
+					got := NewActivations(1, Q8Block, FormQ8|FormQ8Halves)
 					copy(got.Float, want.Float)
 					impl.Convert(got, 0, 0, Q8Block)
 					sameQ8(t, got, want)
@@ -225,7 +225,7 @@ func TestMulOfWhatIsNotFinite(t *testing.T) {
 			m, _ := randomMatrix(t, rng, typ, rows, cols)
 			for _, bad := range []float32{float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), lostQ8} {
 				for _, n := range []int{1, most} {
-					x := randomActivations(impl, rng, n, cols, FormQ8)
+					x := randomActivations(impl, rng, n, cols, FormQ8|FormQ8Halves)
 					r, block := rng.IntN(n), rng.IntN(cols/Q8Block)
 					values := x.Row(r)[block*Q8Block : (block+1)*Q8Block]
 					clear(values)

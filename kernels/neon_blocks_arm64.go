@@ -91,9 +91,6 @@ func newBlockProduct(t quant.Type, b *blockKernels) *blockProduct {
 	return p
 }
 
-// inHalves reports whether the 16 weights of half a block have a scale of their own.
-func inHalves(t quant.Type) bool { return t == quant.Q2_K || t == quant.Q3_K || t == quant.Q6_K }
-
 // hasMins reports whether weights have a minimum beside the scale.
 func hasMins(t quant.Type) bool {
 	switch t {

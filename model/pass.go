@@ -17,10 +17,12 @@ type pass struct {
 	gate, up   []float32 // products of a piece of the feed-forward layer's matrices
 }
 
-// rowGrain is the number of activation rows that a thread takes at a time, matrixGrain that of weight rows.
+// rowGrain is the number of activation rows that a thread takes at a time, matrixGrain that of weight rows, smallGrain
+// that of a matrix which would not make enough pieces for the threads to end together.
 const (
 	rowGrain    = 4
-	matrixGrain = 32
+	matrixGrain = 64
+	smallGrain  = 32
 )
 
 func (p *pass) begin(r *Runner, w *kernels.Worker) {
@@ -148,7 +150,7 @@ type gatePair struct {
 // activate sets inner = f(W_gate·normed)·(W_up·normed), both products and what follows from them in one step: a thread
 // that has some rows of the two matrices has all that it needs.
 func (p *pass) activate(f gated, pairs ...gatePair) {
-	pieces := (p.model.FeedForward + matrixGrain - 1) / matrixGrain
+	pieces := p.pieces(p.model.FeedForward)
 	p.w.For(pieces*len(pairs), 1, func(from, to int) {
 		for at := from; at < to; at++ {
 			p.activatePiece(f, &pairs[at/pieces], at%pieces)
@@ -160,8 +162,8 @@ func (p *pass) activate(f gated, pairs ...gatePair) {
 // activatePiece works in memory of the thread's own. Products lie matrixGrain apart in it, but begin at the piece's first
 // row, wherever that is.
 func (p *pass) activatePiece(f gated, pair *gatePair, piece int) {
-	from := piece * matrixGrain
-	to := min(from+matrixGrain, p.model.FeedForward)
+	from := piece * p.grain(p.model.FeedForward)
+	to := min(from+p.grain(p.model.FeedForward), p.model.FeedForward)
 	n := p.columns(p.normed, pair.pick)
 	grow(&p.gate, p.model.FeedForward+n*matrixGrain)
 	grow(&p.up, p.model.FeedForward+n*matrixGrain)
@@ -211,7 +213,7 @@ type product struct {
 func (p *pass) multiply(x *kernels.Activations, products ...product) {
 	pieces := 0
 	for i := range products {
-		pieces += products[i].pieces()
+		pieces += p.pieces(products[i].w.Rows)
 	}
 	p.w.For(pieces, 1, func(from, to int) {
 		for piece := from; piece < to; piece++ {
@@ -221,17 +223,25 @@ func (p *pass) multiply(x *kernels.Activations, products ...product) {
 	p.w.Barrier()
 }
 
-func (q *product) pieces() int { return (q.w.Rows + matrixGrain - 1) / matrixGrain }
+// grain is the number of rows of a matrix that a thread takes at a time.
+func (p *pass) grain(rows int) int {
+	if rows < 8*matrixGrain*p.w.Threads() {
+		return smallGrain
+	}
+	return matrixGrain
+}
+
+func (p *pass) pieces(rows int) int { return (rows + p.grain(rows) - 1) / p.grain(rows) }
 
 func (p *pass) multiplyPiece(x *kernels.Activations, products []product, piece int) {
 	i := 0
-	for piece >= products[i].pieces() {
-		piece -= products[i].pieces()
+	for n := p.pieces(products[i].w.Rows); piece >= n; n = p.pieces(products[i].w.Rows) {
+		piece -= n
 		i++
 	}
-	from := piece * matrixGrain
 	rows := products[i].w.Rows
-	p.multiplyRows(x, products[i], rows, from, min(from+matrixGrain, rows))
+	from := piece * p.grain(rows)
+	p.multiplyRows(x, products[i], rows, from, min(from+p.grain(rows), rows))
 }
 
 // multiplyRows computes rows [from, to) of a product, bias and all. Its columns are stride apart.

@@ -60,7 +60,7 @@ func (w *Work) add(share float64, matrices ...linear) {
 		l := &matrices[i]
 		bytes += int64(len(l.Data))
 		ops := 2 * int64(l.Rows) * int64(l.Cols)
-		if kernels.FormOf(l.Type) == kernels.FormQ8 {
+		if kernels.FormOf(l.Type)&kernels.FormQ8 != 0 {
 			int8Ops += ops
 		} else {
 			floatOps += ops
