@@ -39,14 +39,14 @@ func (p *pass) experts(l *layer, f gated) {
 	m, r := p.model, &p.routing
 	used := m.ExpertsUsed
 	p.multiply(p.normed, product{&l.router, r.scores, nil})
-	p.w.For(len(p.batch), rowGrain, func(from, to int) {
+	p.w.For(p.rows, rowGrain, func(from, to int) {
 		for i := from; i < to; i++ {
 			route(row(r.scores, i, m.Experts), r.chosen[i*used:(i+1)*used], r.weight[i*used:(i+1)*used])
 		}
 	})
 	p.w.Barrier()
 	if p.w.ID == 0 {
-		r.sort(len(p.batch)*used, used)
+		r.sort(p.rows*used, used)
 		r.list(func(e int32, from, to int32) {
 			r.pairs = append(r.pairs, gatePair{&l.gateExperts[e], &l.upExperts[e], int(from), r.rowOf[from:to]})
 		})
@@ -60,7 +60,7 @@ func (p *pass) experts(l *layer, f gated) {
 	}
 	p.w.Barrier()
 	p.multiply(p.inner, r.products...)
-	p.w.For(len(p.batch), rowGrain, func(from, to int) {
+	p.w.For(p.rows, rowGrain, func(from, to int) {
 		for i := from; i < to; i++ {
 			change := row(p.change, i, m.Embedding)
 			clear(change)

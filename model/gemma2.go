@@ -33,6 +33,9 @@ func (g gemma2) load(l *loader, c *Config, i int) layer {
 
 func (gemma2) forward(p *pass, l *layer, next []float32) {
 	p.attention(l)
+	if p.narrow(l) {
+		return
+	}
 	p.add(l.attentionPostNorm, l.feedForwardNorm)
 	p.feedForward(l, p.impl.GeGLU)
 	p.add(l.feedForwardPostNorm, next)

@@ -36,6 +36,9 @@ func (llama) load(l *loader, c *Config, i int) layer {
 
 func (llama) forward(p *pass, l *layer, next []float32) {
 	p.attention(l)
+	if p.narrow(l) {
+		return
+	}
 	p.add(nil, l.feedForwardNorm)
 	if l.router.Rows > 0 {
 		p.experts(l, p.impl.SwiGLU)

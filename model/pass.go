@@ -72,7 +72,7 @@ func (p *pass) normalizeRow(i int, w []float32) {
 // normalizes it for what comes next, unless that is nil: after the last layer, rows that nobody asks about need no norm.
 func (p *pass) add(norm, next []float32) {
 	m := p.model
-	p.w.For(len(p.batch), rowGrain, func(from, to int) {
+	p.w.For(p.rows, rowGrain, func(from, to int) {
 		for i := from; i < to; i++ {
 			change := row(p.change, i, m.Embedding)
 			if norm != nil {
@@ -93,6 +93,24 @@ func (p *pass) attention(l *layer) {
 	p.rotateAndStore(l)
 	p.attend(l)
 	p.multiply(p.attended, product{&l.o, p.change, nil})
+}
+
+// narrow drops, after the last layer's attention, the rows whose logits nobody asks for: with their keys and values stored,
+// they are done. It reports whether none is left.
+func (p *pass) narrow(l *layer) (done bool) {
+	m := p.model
+	if l.index < m.Layers-1 || len(p.wanted) == len(p.batch) {
+		return false
+	}
+	if p.w.ID == 0 {
+		for i, r := range p.wanted {
+			copy(row(p.hidden, i, m.Embedding), row(p.hidden, int(r), m.Embedding))
+			copy(row(p.change, i, m.Embedding), row(p.change, int(r), m.Embedding))
+		}
+		p.setRows(m, len(p.wanted))
+	}
+	p.w.Barrier()
+	return len(p.wanted) == 0
 }
 
 // rotateAndStore brings queries and keys to their positions and puts keys and values into the caches.
@@ -176,7 +194,7 @@ func (p *pass) activatePiece(f gated, pair *gatePair, piece int) {
 	}
 }
 
-// project sets the logits of the rows that ask for them.
+// project sets the logits of the rows that are left.
 func (p *pass) project() {
 	m := p.model
 	if len(p.wanted) == 0 {
@@ -184,7 +202,7 @@ func (p *pass) project() {
 	}
 	p.w.For(len(p.wanted), rowGrain, func(from, to int) {
 		for i := from; i < to; i++ {
-			p.impl.RMSNorm(p.last.Row(i), row(p.hidden, int(p.wanted[i]), m.Embedding), m.norm, m.NormEpsilon)
+			p.impl.RMSNorm(p.last.Row(i), row(p.hidden, i, m.Embedding), m.norm, m.NormEpsilon)
 			p.impl.Convert(p.last, i, 0, p.last.Cols)
 		}
 	})

@@ -5,6 +5,7 @@ import "github.com/mneme-lm/mneme/kernels"
 // scratch is the memory of a batch of n rows, shared by all threads. E: embedding, F: feed-forward width, U: experts used.
 type scratch struct {
 	wanted []int32 // rows whose logits are asked for
+	rows   int     // those that the layers work on: all of the batch, or the ones wanted
 
 	hidden   []float32            // [n, E] residual stream
 	normed   *kernels.Activations // [n, E]
@@ -49,10 +50,16 @@ func (s *scratch) resize(m *Model, rows []Row, threads int) {
 	grow(&s.sin, n*m.Rope.Dimensions/2)
 	s.last.Resize(len(s.wanted), m.Embedding)
 	grow(&s.logits, len(s.wanted)*m.Vocabulary)
+	s.setRows(m, n)
 	s.attending.resize(m, rows, threads)
 	if m.Experts > 0 {
 		s.routing.resize(m, n)
 	}
+}
+
+// setRows sets the number of rows that are worked on.
+func (s *scratch) setRows(m *Model, n int) {
+	s.rows, s.normed.Rows, s.inner.Rows = n, n, n*max(1, m.ExpertsUsed)
 }
 
 // grow makes *p n values long, keeping the memory it has if that is enough.
