@@ -4,7 +4,6 @@ package kernels
 
 import (
 	"maps"
-	"unsafe"
 
 	"github.com/klauspost/cpuid/v2"
 
@@ -28,6 +27,7 @@ func newAVX512() *Implementation {
 	if cpuid.CPU.Supports(cpuid.AVX512BF16) {
 		impl.Mul[quant.BF16] = mulBF16AVX512
 	}
+	impl.Packings = packingsAVX512
 	impl.Convert = func(x *Activations, r, from, to int) {
 		convertAVX2(x, r, from, to)
 		if x.forms&FormQ8Halves != 0 {
@@ -72,13 +72,9 @@ func (k *tileKernel) mul(dst []float32, stride int, w *Matrix, from, to int, x *
 
 // dotRows multiplies weight rows by one activation row.
 func (k *tileKernel) dotRows(dst []float32, w *Matrix, from, to int, x *Activations, column int, t *asm.Dot4) {
-	scales, starts, sums := k.column(x)
-	at := column * (w.Cols / k.group)
 	t.Steps, t.Ahead = w.Cols/k.step, len(t.Rows)*w.RowBytes+dotAhead
-	t.Q, t.ColumnScales, t.Column = &x.Q[column*w.Cols], &scales[at], unsafe.Pointer(&starts[at])
-	if k.mins {
-		t.Column = unsafe.Pointer(&sums[at])
-	}
+	t.Q = &x.Q[column*w.Cols]
+	t.ColumnScales, t.Column = k.dotColumn(x, column*w.Cols)
 	for r := from; r < to; r += len(t.Rows) {
 		for i := range t.Rows {
 			t.Rows[i] = &w.Data[min(r+i, to-1)*w.RowBytes] // the last row stands in for those beyond it

@@ -3,6 +3,8 @@
 package kernels
 
 import (
+	"unsafe"
+
 	"github.com/mneme-lm/mneme/asm"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
@@ -73,4 +75,14 @@ func (k *tileKernel) column(x *Activations) (scales []float32, starts []int32, s
 		return x.HalfScales, x.HalfStarts, x.HalfSums
 	}
 	return x.Scales, x.Starts, x.BlockSums
+}
+
+// dotColumn is what of the activations dot kernels read beside the bytes from the given one on: scales, and starts or sums.
+func (k *tileKernel) dotColumn(x *Activations, first int) (*float32, unsafe.Pointer) {
+	scales, starts, sums := k.column(x)
+	at := first / k.group
+	if k.mins {
+		return &scales[at], unsafe.Pointer(&sums[at])
+	}
+	return &scales[at], unsafe.Pointer(&starts[at])
 }

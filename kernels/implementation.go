@@ -46,6 +46,8 @@ type Implementation struct {
 	AddValues func(out, w []float32, stride, dim int, values []byte, t quant.Type, n int, s *Scratch)
 	// Mul holds the matrix product of each weight type.
 	Mul map[quant.Type]MulFunc
+	// Packings holds, for the types that have one, another layout of the weights and its product.
+	Packings map[quant.Type]*Packing
 	// Limits finds out what the processor can do with these instructions.
 	Limits Limits
 }
@@ -53,6 +55,14 @@ type Implementation struct {
 // MulFunc multiplies the weight rows [from, to) by activation rows: dst[c·stride+r] = w_r·x_c, with c counting the
 // rows named by pick (all rows of x if pick is nil).
 type MulFunc func(dst []float32, stride int, w *Matrix, from, to int, x *Activations, pick []int32, s *Scratch)
+
+// Product returns the function that multiplies w.
+func (impl *Implementation) Product(w *Matrix) MulFunc {
+	if w.Packing != nil {
+		return w.Packing.Mul
+	}
+	return impl.Mul[w.Type]
+}
 
 // implementations, slowest first. The reference is always there.
 var implementations = append([]*Implementation{&generic}, detect()...)

@@ -6,12 +6,13 @@ import (
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
-// Matrix is a weight matrix as it is stored: rows of Cols values, each row a run of whole blocks.
+// Matrix is a weight matrix: rows of Cols values, each row a run of whole blocks as they are stored, or else packed.
 type Matrix struct {
 	Type       quant.Type
 	Rows, Cols int
-	RowBytes   int
-	Data       []byte // [Rows, RowBytes]
+	RowBytes   int      // 0 if packed
+	Data       []byte   // [Rows, RowBytes]
+	Packing    *Packing // nil: as stored. A packed matrix is multiplied by the packing, and has no Row or Slice
 }
 
 // NewMatrix describes data as a matrix of rows × cols values. It is an error if the size is not that of the shape or

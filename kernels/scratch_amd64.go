@@ -6,8 +6,9 @@ import "github.com/mneme-lm/mneme/asm"
 
 // nativeScratch is what the kernels of this architecture keep.
 type nativeScratch struct {
-	dot  asm.Dot4
-	tile *tile
+	dot   asm.Dot4
+	dot16 asm.Dot16
+	tile  *tile
 
 	blockDot    asm.BlockDot
 	blockTile   *blockTile

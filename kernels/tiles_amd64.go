@@ -25,6 +25,7 @@ type tile struct {
 	scales    [asm.TileRows * scaleWidth]float32
 	mins      [asm.TileRows * scaleWidth]float32
 	gathered  gathered
+	packed    asm.Packed16
 	product   asm.Gemm8
 }
 
@@ -59,11 +60,15 @@ func (k *tileKernel) mulTiles(dst []float32, stride int, w *Matrix, from, to int
 			}
 		}
 	}
-	t.product = asm.Gemm8{}
+	t.product, t.packed = asm.Gemm8{}, asm.Packed16{}
 }
 
 // load unpacks weights [first, first+n) of some rows and interleaves them.
 func (t *tile) load(k *tileKernel, w *Matrix, r, rows, first, n int) {
+	if w.Packing != nil {
+		t.loadPacked(w, r, rows, first, n)
+		return
+	}
 	length, size := w.Type.BlockLen(), w.Type.BlockBytes()
 	unpack := blockKernels[w.Type].unpack
 	for i := range rows {
