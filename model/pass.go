@@ -207,7 +207,7 @@ func (p *pass) project() {
 		}
 	})
 	p.w.Barrier()
-	p.multiply(p.last, product{&m.output, p.logits, nil})
+	p.multiply(p.last, product{&p.output, p.logits, nil})
 	if m.LogitSoftcap > 0 {
 		p.w.For(len(p.wanted), 1, func(from, to int) {
 			for i := from; i < to; i++ {
@@ -264,7 +264,7 @@ func (p *pass) multiplyPiece(x *kernels.Activations, products []product, piece i
 
 // multiplyRows computes rows [from, to) of a product, bias and all. Its columns are stride apart.
 func (p *pass) multiplyRows(x *kernels.Activations, q product, stride, from, to int) {
-	p.impl.Mul[q.w.Type](q.to, stride, &q.w.Matrix, from, to, x, q.pick, &p.w.Scratch)
+	p.impl.Product(&q.w.Matrix)(q.to, stride, &q.w.Matrix, from, to, x, q.pick, &p.w.Scratch)
 	if q.w.bias == nil {
 		return
 	}

@@ -23,9 +23,12 @@ type Row struct {
 // Runner runs a model's forward pass on a team of threads, with memory that it reuses from batch to batch. Its methods
 // may be called from many goroutines; batches follow one another.
 type Runner struct {
-	model *Model
-	impl  *kernels.Implementation
-	team  *kernels.Team
+	model  *Model
+	impl   *kernels.Implementation
+	team   *kernels.Team
+	layers []layer // the model's, or copies with packed matrices
+	output linear
+	unmap  func() // releases packed matrices, if there are any
 
 	mu     sync.Mutex
 	batch  []Row
@@ -39,7 +42,9 @@ type Runner struct {
 
 // NewRunner makes a runner with its own team of threads (see kernels.NewTeam). Close it after use.
 func NewRunner(m *Model, impl *kernels.Implementation, threads int) *Runner {
-	r := &Runner{model: m, impl: impl, team: kernels.NewTeam(threads), before: map[*Sequence]int{}}
+	r := &Runner{
+		model: m, impl: impl, team: kernels.NewTeam(threads), layers: m.layers, output: m.output, before: map[*Sequence]int{},
+	}
 	r.passes = make([]pass, r.team.Threads())
 	return r
 }
@@ -50,8 +55,17 @@ func (r *Runner) Threads() int { return r.team.Threads() }
 // Kernels is the name of the kernels' implementation.
 func (r *Runner) Kernels() string { return r.impl.Name }
 
-// Close ends the threads.
-func (r *Runner) Close() { r.team.Close() }
+// Close ends the threads, after a batch under way, and gives packed matrices back.
+func (r *Runner) Close() {
+	r.team.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.layers, r.output = nil, linear{}
+	if r.unmap != nil {
+		r.unmap()
+		r.unmap = func() {}
+	}
+}
 
 // Forward runs a batch of rows, from any number of sequences, through the model and stores their keys and values. The
 // rows of a sequence must be in order of position, and come after what it holds. logits receives, for each row that
@@ -142,7 +156,7 @@ func (r *Runner) Work(w *kernels.Worker) {
 	p := &r.passes[w.ID]
 	p.begin(r, w)
 	p.embed()
-	layers := r.model.layers
+	layers := r.layers
 	p.normalize(layers[0].attentionNorm)
 	for i := range layers {
 		var next []float32

@@ -32,7 +32,7 @@ const (
 // below lists the rooms under package mneme.
 var below = []string{
 	"model", "attention", "memory", "kvcache", "kernels", "asm", "tokenizer", "sample", "weights", "weights/quant",
-	"weights/synth", "internal/atomicfile", "internal/sysmem",
+	"weights/synth", "internal/atomicfile", "internal/hugemem", "internal/sysmem",
 }
 
 // rules by room; "." is package mneme.
@@ -42,7 +42,7 @@ var rules = map[string]rule{
 	"kvcache":             {rooms: []string{"kernels", "weights/quant"}},
 	"attention":           {rooms: []string{"kvcache", "kernels", "weights/quant"}},
 	"memory":              {rooms: []string{"kvcache", "kernels", "weights/quant"}},
-	"model":               {rooms: []string{"attention", "memory", "kvcache", "kernels", "weights", "weights/quant"}},
+	"model":               {rooms: []string{"attention", "memory", "kvcache", "kernels", "weights", "weights/quant", "internal/hugemem"}},
 	"weights/quant":       {},
 	"weights":             {rooms: []string{"weights/quant", "weights/internal", "internal/atomicfile"}, modules: []string{sys}},
 	"weights/internal":    {rooms: []string{"weights/quant"}},
@@ -55,6 +55,7 @@ var rules = map[string]rule{
 	"server":              {rooms: append([]string{"."}, below...)},
 	"cmd":                 {rooms: []string{"*"}, modules: []string{cobra, pflag, progressbar, sys, term}},
 	"internal/atomicfile": {modules: []string{sys}},
+	"internal/hugemem":    {modules: []string{sys}},
 	"internal/sysmem":     {modules: []string{sys}},
 	"internal/testdata":   {},
 	"internal/depcheck":   {},
