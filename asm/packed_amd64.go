@@ -20,10 +20,11 @@ const (
 	// they are stored [3][16][4], then for every two sub-blocks nibbles [8][16][4]: low ones for the first, high ones for
 	// the second.
 	PackedQ4_K = 64 + 192 + 4*512
-	// PackedQ6_K is 256 weights of each row: d [16] as float32, scales [16][16] int8, then for each half [8] times
-	// the low bits of weights 4·i and 64 further on [16][4], those of weights 32+4·i and 64 further on [16][4], and the high
-	// bits of all four [16][4].
-	PackedQ6_K = 64 + 256 + 2*8*192
+	// PackedQ6_K is 256 weights of each row: d [16] as float32, then four times four groups of 16 weights: first groups 0, 2,
+	// 4 and 6, then 1, 3, 5 and 7, and the same of the second half. Each begins with the groups' scales [4][16] int8. Then
+	// come [4][3][16][4] bytes, of which the lower six bits are weights 4·i to 4·i+3 of the first, second and third group, and
+	// the upper two bits those of the fourth, highest first.
+	PackedQ6_K = 64 + 4*(64+4*192)
 )
 
 // Dot16 is the product of sixteen packed weight rows with one row of 8-bit activations:
@@ -45,8 +46,26 @@ type Dot16 struct {
 //go:noescape
 func dotQ4_0x16AVX512(t *Dot16)
 
+//go:noescape
+func dotQ8_0x16AVX512(t *Dot16)
+
+//go:noescape
+func dotQ4_Kx16AVX512(t *Dot16)
+
+//go:noescape
+func dotQ6_Kx16AVX512(t *Dot16)
+
 // DotPackedQ4_0AVX512 reads Starts.
 func DotPackedQ4_0AVX512(t *Dot16) { dotQ4_0x16AVX512(t) }
+
+// DotPackedQ8_0AVX512 reads Starts.
+func DotPackedQ8_0AVX512(t *Dot16) { dotQ8_0x16AVX512(t) }
+
+// DotPackedQ4_KAVX512 reads Sums.
+func DotPackedQ4_KAVX512(t *Dot16) { dotQ4_Kx16AVX512(t) }
+
+// DotPackedQ6_KAVX512 reads Starts, of groups of 16.
+func DotPackedQ6_KAVX512(t *Dot16) { dotQ6_Kx16AVX512(t) }
 
 // Packed16 are sixteen packed rows on their way into one half of a tile of [Gemm8]: weights, plus 128, scales and minimums.
 type Packed16 struct {
@@ -60,5 +79,23 @@ type Packed16 struct {
 //go:noescape
 func tileQ4_0x16AVX512(t *Packed16)
 
+//go:noescape
+func tileQ8_0x16AVX512(t *Packed16)
+
+//go:noescape
+func tileQ4_Kx16AVX512(t *Packed16)
+
+//go:noescape
+func tileQ6_Kx16AVX512(t *Packed16)
+
 // TilePackedQ4_0AVX512 unpacks steps of 128 weights.
 func TilePackedQ4_0AVX512(t *Packed16) { tileQ4_0x16AVX512(t) }
+
+// TilePackedQ8_0AVX512 unpacks steps of 128 weights.
+func TilePackedQ8_0AVX512(t *Packed16) { tileQ8_0x16AVX512(t) }
+
+// TilePackedQ4_KAVX512 unpacks steps of 256 weights.
+func TilePackedQ4_KAVX512(t *Packed16) { tileQ4_Kx16AVX512(t) }
+
+// TilePackedQ6_KAVX512 unpacks steps of 256 weights, with a scale for each 16.
+func TilePackedQ6_KAVX512(t *Packed16) { tileQ6_Kx16AVX512(t) }

@@ -15,10 +15,16 @@ type packedKernel struct {
 
 var packedKernels = map[quant.Type]packedKernel{
 	quant.Q4_0: {asm.DotPackedQ4_0AVX512, asm.TilePackedQ4_0AVX512},
+	quant.Q8_0: {asm.DotPackedQ8_0AVX512, asm.TilePackedQ8_0AVX512},
+	quant.Q4_K: {asm.DotPackedQ4_KAVX512, asm.TilePackedQ4_KAVX512},
+	quant.Q6_K: {asm.DotPackedQ6_KAVX512, asm.TilePackedQ6_KAVX512},
 }
 
 var packingsAVX512 = map[quant.Type]*Packing{
 	quant.Q4_0: {Rows: asm.PackedRows, Step: 128, Mul: mulPacked, stepBytes: asm.PackedQ4_0, pack: packQ4_0},
+	quant.Q8_0: {Rows: asm.PackedRows, Step: 128, Mul: mulPacked, stepBytes: asm.PackedQ8_0, pack: packQ8_0},
+	quant.Q4_K: {Rows: asm.PackedRows, Step: 256, Mul: mulPacked, stepBytes: asm.PackedQ4_K, pack: packQ4_K},
+	quant.Q6_K: {Rows: asm.PackedRows, Step: 256, Mul: mulPacked, stepBytes: asm.PackedQ6_K, pack: packQ6_K},
 }
 
 // packedColumns is the number of activation rows up to which packed rows are multiplied as they lie; for more it pays to
