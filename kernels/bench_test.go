@@ -38,3 +38,43 @@ func BenchmarkVectors(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPackedMul times products with packed matrices: the weights' bytes per second, and operations.
+func BenchmarkPackedMul(b *testing.B) {
+	const rows, cols = 512, 2048
+	for _, impl := range Implementations() {
+		for _, typ := range quant.Types() {
+			if impl.Packings[typ] == nil {
+				continue
+			}
+			rng := rand.New(rand.NewPCG(53, 1))
+			size, _ := typ.RowBytes(cols)
+			data := make([]byte, rows*size)
+			if err := quant.Encode(typ, data, randoms(rng, rows*cols)); err != nil {
+				b.Fatal(err)
+			}
+			m, err := NewMatrix(typ, rows, cols, data)
+			if err != nil {
+				b.Fatal(err)
+			}
+			p := packed(b, impl, &m)
+			for _, n := range []int{1, 2, 4, 8, 16, 64} {
+				b.Run(fmt.Sprintf("%s/%s/columns=%d", impl.Name, typ, n), func(b *testing.B) {
+					x := randomActivations(impl, rng, n, cols, FormQ8)
+					dst, s := make([]float32, n*rows), new(Scratch)
+					b.SetBytes(int64(len(p.Data)))
+					for b.Loop() {
+						p.Packing.Mul(dst, rows, &p, 0, rows, x, nil, s)
+					}
+					b.ReportMetric(2*rows*cols*float64(n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+				})
+			}
+			b.Run(fmt.Sprintf("%s/%s/pack", impl.Name, typ), func(b *testing.B) {
+				b.SetBytes(int64(len(data)))
+				for b.Loop() {
+					p.Pack(&m, 0, p.Groups())
+				}
+			})
+		}
+	}
+}

@@ -11,13 +11,16 @@ import (
 type packedKernel struct {
 	dot  func(*asm.Dot16)
 	tile func(*asm.Packed16)
+	// columns is the number of activation rows up to which packed rows are multiplied as they lie. It is where, measured
+	// with rows of 2048 weights, it began to pay to bring them into a tile first.
+	columns int
 }
 
 var packedKernels = map[quant.Type]packedKernel{
-	quant.Q4_0: {asm.DotPackedQ4_0AVX512, asm.TilePackedQ4_0AVX512},
-	quant.Q8_0: {asm.DotPackedQ8_0AVX512, asm.TilePackedQ8_0AVX512},
-	quant.Q4_K: {asm.DotPackedQ4_KAVX512, asm.TilePackedQ4_KAVX512},
-	quant.Q6_K: {asm.DotPackedQ6_KAVX512, asm.TilePackedQ6_KAVX512},
+	quant.Q4_0: {asm.DotPackedQ4_0AVX512, asm.TilePackedQ4_0AVX512, 32},
+	quant.Q8_0: {asm.DotPackedQ8_0AVX512, asm.TilePackedQ8_0AVX512, 16},
+	quant.Q4_K: {asm.DotPackedQ4_KAVX512, asm.TilePackedQ4_KAVX512, 16},
+	quant.Q6_K: {asm.DotPackedQ6_KAVX512, asm.TilePackedQ6_KAVX512, 12},
 }
 
 var packingsAVX512 = map[quant.Type]*Packing{
@@ -26,10 +29,6 @@ var packingsAVX512 = map[quant.Type]*Packing{
 	quant.Q4_K: {Rows: asm.PackedRows, Step: 256, Mul: mulPacked, stepBytes: asm.PackedQ4_K, pack: packQ4_K},
 	quant.Q6_K: {Rows: asm.PackedRows, Step: 256, Mul: mulPacked, stepBytes: asm.PackedQ6_K, pack: packQ6_K},
 }
-
-// packedColumns is the number of activation rows up to which packed rows are multiplied as they lie; for more it pays to
-// bring them into a tile first.
-const packedColumns = 4
 
 func mulPacked(dst []float32, stride int, w *Matrix, from, to int, x *Activations, pick []int32, s *Scratch) {
 	if columns(x, pick) == 0 || from >= to {
@@ -41,7 +40,7 @@ func mulPacked(dst []float32, stride int, w *Matrix, from, to int, x *Activation
 		}
 		return
 	}
-	if columns(x, pick) <= packedColumns {
+	if columns(x, pick) <= packedKernels[w.Type].columns {
 		mulPackedDots(dst, stride, w, from, to, x, pick, s)
 		return
 	}

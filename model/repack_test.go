@@ -27,8 +27,8 @@ func TestRepackedLogitsAreTheSame(t *testing.T) {
 					t.Fatal(err)
 				}
 				a, b := newSequence(t, m, quant.F16), newSequence(t, m, quant.F16)
-				tokens, at := text(60, 11), 0
-				for _, n := range []int{40, 1, 1, 2, 3, 4, 9} {
+				tokens, at := text(90, 11), 0
+				for _, n := range []int{40, 1, 1, 2, 3, 4, 9, 18} {
 					want := forward(t, stored, a, tokens[at:at+n], at)
 					for i, got := range forward(t, repacked, b, tokens[at:at+n], at) {
 						for j, v := range got {
