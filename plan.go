@@ -12,10 +12,11 @@ var ErrMemory = errors.New("not enough memory")
 
 // Plan says what memory a text of a given length takes.
 type Plan struct {
-	WeightsBytes int64 // the file's tensors, mapped
-	KVBytes      int64 // keys and values of all tokens
-	ScratchBytes int64 // of the forward pass
-	StateBytes   int64 // of learned memories
+	WeightsBytes  int64 // the file's tensors, mapped
+	RepackedBytes int64 // their copy, if the model was opened WithRepack; the system may then drop most of what is mapped
+	KVBytes       int64 // keys and values of all tokens
+	ScratchBytes  int64 // of the forward pass
+	StateBytes    int64 // of learned memories
 }
 
 // Plan works out what a session with these options takes when it holds the given number of tokens.
@@ -29,9 +30,10 @@ func (m *Model) Plan(tokens int, opts ...SessionOption) (Plan, error) {
 		return Plan{}, err
 	}
 	return Plan{
-		WeightsBytes: m.net.WeightBytes(),
-		KVBytes:      kv,
-		ScratchBytes: m.net.ScratchBytes(min(o.block, max(tokens, 1)), 1, tokens, m.runner.Threads()),
+		WeightsBytes:  m.net.WeightBytes(),
+		RepackedBytes: m.repacked,
+		KVBytes:       kv,
+		ScratchBytes:  m.net.ScratchBytes(min(o.block, max(tokens, 1)), 1, tokens, m.runner.Threads()),
 	}, nil
 }
 

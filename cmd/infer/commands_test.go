@@ -313,6 +313,8 @@ func TestInspectAnything(t *testing.T) {
 type planJSON struct {
 	Context   int    `json:"ctx"`
 	Weights   *int64 `json:"weights_bytes"`
+	Repacked  *int64 `json:"repacked_bytes"`
+	Stored    *int64 `json:"not_repacked_bytes"`
 	KV        *int64 `json:"kv_bytes"`
 	Scratch   *int64 `json:"scratch_bytes"`
 	State     *int64 `json:"state_bytes"`
@@ -338,7 +340,7 @@ func TestPlan(t *testing.T) {
 		}
 		args := append([]string{"plan", "-m", tinyModel(t)}, c.args...)
 		r := decode[planJSON](t, succeed(t, append(args, "--json")...))
-		if r.Weights == nil || r.KV == nil || r.Scratch == nil || r.State == nil {
+		if r.Weights == nil || r.Repacked == nil || *r.Repacked != 0 || r.Stored == nil || *r.Stored != 0 || r.KV == nil || r.Scratch == nil || r.State == nil {
 			t.Fatalf("%v: a field is missing: %+v", c.args, r)
 		}
 		if got := (mneme.Plan{WeightsBytes: *r.Weights, KVBytes: *r.KV, ScratchBytes: *r.Scratch, StateBytes: *r.State}); got != want || r.Context != c.ctx {

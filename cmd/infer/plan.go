@@ -16,6 +16,8 @@ type planCommand struct {
 type planResult struct {
 	Context   int    `json:"ctx"`
 	Weights   int64  `json:"weights_bytes"`
+	Repacked  int64  `json:"repacked_bytes"`
+	Stored    int64  `json:"not_repacked_bytes"` // of the matrices that --repack leaves as they are
 	KV        int64  `json:"kv_bytes"`
 	Scratch   int64  `json:"scratch_bytes"`
 	State     int64  `json:"state_bytes"`
@@ -28,8 +30,8 @@ func newPlan(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan -m FILE --ctx N",
 		Short: "Show what memory a text would take",
-		Long: "plan prints the memory that a text of --ctx tokens takes: the weights, mapped from the file, the keys and values\n" +
-			"of all tokens, the forward pass, and learned memories.",
+		Long: "plan prints the memory that a text of --ctx tokens takes: the weights, mapped from the file, with --repack\n" +
+			"their copy, the keys and values of all tokens, the forward pass, and learned memories.",
 		Example: `  infer plan -m model.gguf --ctx 32768 --kv-type q8_0`,
 		Args:    exactly(),
 		RunE:    func(*cobra.Command, []string) error { return c.run() },
@@ -47,6 +49,8 @@ func (c *planCommand) run() error {
 	if err != nil {
 		return err
 	}
+	repack := c.model.repack
+	c.model.repack = false // what it would take can be told without doing it
 	m, err := c.model.open(c.app)
 	if err != nil {
 		return err
@@ -61,7 +65,12 @@ func (c *planCommand) run() error {
 		return err
 	}
 	r.Weights, r.KV, r.Scratch, r.State = plan.WeightsBytes, plan.KVBytes, plan.ScratchBytes, plan.StateBytes
-	r.Total = r.Weights + r.KV + r.Scratch + r.State
+	if repack {
+		repacking := m.Repacking()
+		r.Repacked, r.Stored = repacking.Bytes, repacking.Stored
+		c.warnNotRepacked(m)
+	}
+	r.Total = r.Weights + r.Repacked + r.KV + r.Scratch + r.State
 	if free, known := sysmem.Available(); known {
 		r.Available = &free
 	}
@@ -77,7 +86,7 @@ func (c *planCommand) print(r planResult) {
 	for _, row := range []struct {
 		name  string
 		bytes int64
-	}{{"weights", r.Weights}, {"KV cache", r.KV}, {"scratch", r.Scratch}, {"state", r.State}, {"total", r.Total}} {
+	}{{"weights", r.Weights}, {"repacked", r.Repacked}, {"KV cache", r.KV}, {"scratch", r.Scratch}, {"state", r.State}, {"total", r.Total}} {
 		c.printf("  %-10s %12s\n", row.name, byteSize(row.bytes))
 	}
 	if r.Available != nil {
