@@ -2,29 +2,24 @@
 
 package asm
 
-// The kernels of this file work on whole vectors of four; what is left over passes through a vector of its own.
+// The kernels of this file work on whole vectors of four; where any number of values is taken, what is left over passes
+// through a vector of its own.
 
-// ExpSumNEON replaces each value by its exponential and returns the sum:
+// SoftmaxNEON replaces values, a multiple of 16, by exponentials, and adds these up:
 //
+//	m = max(most, scale*x[0], scale*x[1], …)
 //	for i := range x {
-//		x[i] = exp(x[i] - shift)
+//		x[i] = exp(scale*x[i] - m)
 //		sum += x[i]
 //	}
-func ExpSumNEON(x []float32, shift float32) (sum float32) {
-	whole := len(x) &^ 3
-	if whole > 0 {
-		sum = expSum4(&x[0], whole/4, shift)
+//
+// scale*x[i] is rounded before m is taken away, so that the largest becomes 1.
+func SoftmaxNEON(x []float32, scale, most float32) (m, sum float32) {
+	n := len(x) / 16
+	if n == 0 {
+		return most, 0
 	}
-	if whole < len(x) {
-		var rest [4]float32
-		copy(rest[:], x[whole:])
-		expSum4(&rest[0], 1, shift)
-		copy(x[whole:], rest[:])
-		for _, v := range x[whole:] {
-			sum += v
-		}
-	}
-	return sum
+	return softmax16(&x[0], n, scale, most)
 }
 
 // SoftcapNEON bounds values smoothly:
@@ -83,10 +78,10 @@ func GeGLUNEON(dst, gate, up []float32) {
 	}
 }
 
-// expSum4 is ExpSumNEON for n vectors of four.
+// softmax16 is SoftmaxNEON for n groups of sixteen, at least one.
 //
 //go:noescape
-func expSum4(x *float32, n int, shift float32) (sum float32)
+func softmax16(x *float32, n int, scale, most float32) (m, sum float32)
 
 // softcap4 is SoftcapNEON for n vectors of four.
 //

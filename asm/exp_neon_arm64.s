@@ -69,26 +69,54 @@ GLOBL expTable<>(SB), RODATA|NOPTR, $52
 	FMUL_4S(v0, v0, v1)         \
 	FMUL_4S(v0, v0, v2)
 
-// func expSum4(x *float32, n int, shift float32) (sum float32)
-TEXT ·expSum4(SB), NOSPLIT, $0-28
+// func softmax16(x *float32, n int, scale, most float32) (m, sum float32)
+TEXT ·softmax16(SB), NOSPLIT, $0-32
 	MOVD  x+0(FP), R0
 	MOVD  n+8(FP), R2
-	FMOVS shift+16(FP), F30
+	FMOVS scale+16(FP), F30
 	VDUP  V30.S[0], V30.S4
-	EXPCONSTANTS
-	MOVI_0(v31)
+	FMOVS most+20(FP), F4
+	VDUP  V4.S[0], V4.S4
+	ORR_16B(v5, v4, v4)
+	ORR_16B(v6, v4, v4)
+	ORR_16B(v7, v4, v4)
+	MOVD  R0, R1
+	MOVD  R2, R3
 
-expSumLoop:
+softmaxMost:
+	VLD1.P 64(R1), [V0.B16, V1.B16, V2.B16, V3.B16]
+	FMUL_4S(v0, v0, v30)
+	FMUL_4S(v1, v1, v30)
+	FMUL_4S(v2, v2, v30)
+	FMUL_4S(v3, v3, v30)
+	FMAX_4S(v4, v4, v0)
+	FMAX_4S(v5, v5, v1)
+	FMAX_4S(v6, v6, v2)
+	FMAX_4S(v7, v7, v3)
+	SUBS   $1, R3
+	BNE    softmaxMost
+	FMAX_4S(v4, v4, v5)
+	FMAX_4S(v6, v6, v7)
+	FMAX_4S(v4, v4, v6)
+	FMAXV_S(v4, v4)
+	FMOVS  F4, m+24(FP)
+	VDUP   V4.S[0], V31.S4
+	EXPCONSTANTS
+	MOVI_0(v4)
+	LSL    $2, R2
+
+softmaxLoop:
 	VLD1   (R0), [V0.B16]
-	FSUB_4S(v0, v0, v30)
+	FMUL_4S(v0, v0, v30)
+	FSUB_4S(v0, v0, v31)
 	EXP
-	FADD_4S(v31, v31, v0)
+	FADD_4S(v4, v4, v0)
 	VST1.P [V0.B16], 16(R0)
 	SUBS   $1, R2
-	BNE    expSumLoop
-	FADDP_4S(v31, v31, v31)
-	FADDP_S(v31, v31)
-	FMOVS  F31, sum+24(FP)
+	BNE    softmaxLoop
+	FADDP_4S(v4, v4, v4)
+	FADDP_S(v4, v4)
+	FMOVS  F4, sum+28(FP)
 	RET
 
 // func swiGLU4(dst, gate, up *float32, n int)

@@ -46,38 +46,3 @@ func DotRowsF16x4NEON(t *RowDots)
 //
 //go:noescape
 func DotRowsF16x1NEON(t *RowDots)
-
-// RowSums adds weighted sums of stored rows to one or four vectors:
-//
-//	for g := range vectors {
-//		for j := range Count {
-//			for i := range Dim {
-//				Out[g][i] = fma(W[g][j], row_j[i], Out[g][i])
-//			}
-//		}
-//	}
-//
-// Row j begins RowBytes·j behind Rows.
-type RowSums struct {
-	Rows     *byte
-	RowBytes int
-	Count    int // at least 1
-	Dim      int
-	W        [4]*float32
-	Out      [4]*float32
-}
-
-// AddRowsF32x4NEON is for rows of float32 and four vectors.
-//
-//go:noescape
-func AddRowsF32x4NEON(t *RowSums)
-
-// AddRowsF32x1NEON is for rows of float32 and one vector.
-//
-//go:noescape
-func AddRowsF32x1NEON(t *RowSums)
-
-// AddRowsF16x1NEON is for rows of float16 and one vector.
-//
-//go:noescape
-func AddRowsF16x1NEON(t *RowSums)

@@ -21,3 +21,16 @@ func WidenF16NEON(dst *float32, src *byte, n int)
 //
 //go:noescape
 func WidenQ8_0NEON(dst *float32, src *byte, blocks int)
+
+// WidenKeysQ8_0NEON decodes blocks of 32 dimensions of sixteen interleaved keys:
+//
+//	for b := range blocks {
+//		for i := range 32 {
+//			for lane := range 16 {
+//				dst[512*b+16*i+lane] = float32(src[b].scales[lane]) * float32(src[b].q[i][lane])
+//			}
+//		}
+//	}
+//
+//go:noescape
+func WidenKeysQ8_0NEON(dst *float32, src *byte, blocks int)

@@ -71,7 +71,6 @@
 // and two columns of eight bytes to a 2 by 2 matrix.
 #define ADD_4S(d, n, m) WORD $(0x4EA08400 | (m)<<16 | (n)<<5 | (d)) // ADD Vd.4S, Vn.4S, Vm.4S
 #define SUB_4S(d, n, m) WORD $(0x6EA08400 | (m)<<16 | (n)<<5 | (d)) // SUB Vd.4S, Vn.4S, Vm.4S
-#define SUB_8H(d, n, m) WORD $(0x6E608400 | (m)<<16 | (n)<<5 | (d)) // SUB Vd.8H, Vn.8H, Vm.8H
 #define ADDP_4S(d, n, m) WORD $(0x4EA0BC00 | (m)<<16 | (n)<<5 | (d)) // ADDP Vd.4S, Vn.4S, Vm.4S
 #define SADDLP_4S(d, n) WORD $(0x4E602800 | (n)<<5 | (d)) // SADDLP Vd.4S, Vn.8H
 #define SADALP_4S(d, n) WORD $(0x4E606800 | (n)<<5 | (d)) // SADALP Vd.4S, Vn.8H

@@ -1,8 +1,11 @@
 package kernels
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/mneme-lm/mneme/weights/quant"
 )
 
 // BenchmarkVectors times what is done to a row of activations: bytes of float32 per second.

@@ -16,12 +16,15 @@ func newNEON() *Implementation {
 	impl.Dot = asm.DotNEON
 	impl.Axpy = asm.AxpyNEON
 	impl.RMSNorm = rmsNormNEON
+	impl.Softmax = asm.SoftmaxNEON
 	impl.Softcap = asm.SoftcapNEON
 	impl.SwiGLU = asm.SwiGLUNEON
 	impl.GeGLU = asm.GeGLUNEON
 	impl.RopeHalves = asm.RopeHalvesNEON
 	impl.RopePairs = asm.RopePairsNEON
 	impl.Convert = convertNEON
+	rows := cachedRows{gemm: asm.Gemm32NEON, widen: widenNEON, widenKeys: widenKeysNEON}
+	impl.Scores, impl.AddValues = rows.scores, rows.addValues
 	impl.Mul = map[quant.Type]MulFunc{}
 	for _, p := range floatProducts {
 		impl.Mul[p.typ] = p.mul

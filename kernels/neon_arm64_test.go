@@ -86,7 +86,7 @@ func TestTiersAgree(t *testing.T) {
 	}
 }
 
-// TestWidenQ8_0 holds cached rows against the decoder, to the bit.
+// TestWidenQ8_0 holds cached rows and keys against the decoder, to the bit.
 func TestWidenQ8_0(t *testing.T) {
 	stored := make([]byte, 3*34)
 	for i := range stored {
@@ -99,6 +99,22 @@ func TestWidenQ8_0(t *testing.T) {
 	}
 	asm.WidenQ8_0NEON(&got[0], &stored[0], 3)
 	sameBits(t, "decoded rows", got, want)
+
+	const dim = 96
+	stored = make([]byte, KeyGroup*dim/32*34)
+	for i := range stored {
+		stored[i] = byte(i * (i + 3) / 2)
+	}
+	for b := 0; b < len(stored); b += KeyGroup * 34 {
+		for lane := range KeyGroup {
+			h := quant.F32ToF16(float32(lane+b)*0.013 - 0.1)
+			stored[b+2*lane], stored[b+2*lane+1] = byte(h), byte(h>>8)
+		}
+	}
+	got, want = make([]float32, KeyGroup*dim), make([]float32, KeyGroup*dim)
+	widenKeys(want, stored, quant.Q8_0)
+	widenKeysNEON(got, stored)
+	sameBits(t, "decoded keys", got, want)
 }
 
 // TestWidenHalves: every float16 and bfloat16 number becomes the float32 that the decoder makes of it. A signalling NaN

@@ -11,5 +11,5 @@ type nativeScratch struct {
 	mins   []float32
 	floats floatDots
 	bf16   bf16Product
-	sums   asm.RowSums
+	gemm32 asm.Gemm32
 }
