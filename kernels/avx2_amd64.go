@@ -26,6 +26,7 @@ func newAVX2() *Implementation {
 	impl.RopePairs = ropePairsAVX2
 	rows := cachedRows{gemm: asm.Gemm32AVX2, widen: widen, widenKeys: widenKeysAVX2, halves: asm.GemmHalvesAVX2, halvesRows: 1}
 	impl.Scores, impl.AddValues = rows.scores, rows.addValues
+	impl.Gemm = gemm{kernel: asm.Gemm32AVX2, vectors: 1, unpacked: 32, transpose: asm.TransposeAVX2, side: 8}.mul
 	impl.Mul = maps.Clone(generic.Mul)
 	impl.Mul[quant.BF16] = mulBF16AVX2
 	for _, t := range []quant.Type{quant.F32, quant.F16} {

@@ -20,6 +20,7 @@ func newAVX512() *Implementation {
 	impl.Limits = limitsAVX512
 	rows := cachedRows{gemm: asm.Gemm32AVX512, widen: widen, widenKeys: widenKeysAVX2, halves: asm.GemmHalvesAVX512, halvesRows: 2}
 	impl.Scores, impl.AddValues = rows.scores, rows.addValues
+	impl.Gemm = gemm{kernel: asm.Gemm32AVX512, vectors: 4, unpacked: 96, transpose: asm.TransposeAVX2, side: 8}.mul
 	impl.Mul = maps.Clone(impl.Mul)
 	for t, k := range tileKernels {
 		impl.Mul[t] = k.mul

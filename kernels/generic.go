@@ -22,6 +22,7 @@ var generic = Implementation{
 	Convert:    convertGeneric,
 	Scores:     scoresGeneric,
 	AddValues:  addValuesGeneric,
+	Gemm:       gemmGeneric,
 	Mul:        genericMul(),
 	Limits:     limitsGeneric,
 }

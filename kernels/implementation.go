@@ -44,6 +44,8 @@ type Implementation struct {
 	// AddValues adds Σ_j w[i·stride+j]·value_j to out_i, for each of the outputs, which are ValueWidth(dim) values apart,
 	// and each of the n stored rows. What is beyond the first dim values of an output is undefined.
 	AddValues func(out, w []float32, stride, dim int, values []byte, t quant.Type, n int, s *Scratch)
+	// Gemm computes a product of float32 matrices, which passes [Gemm.Check].
+	Gemm func(g *Gemm, s *Scratch)
 	// Mul holds the matrix product of each weight type.
 	Mul map[quant.Type]MulFunc
 	// Packings holds, for the types that have one, another layout of the weights and its product.

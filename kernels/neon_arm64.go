@@ -25,6 +25,7 @@ func newNEON() *Implementation {
 	impl.Convert = convertNEON
 	rows := cachedRows{gemm: asm.Gemm32NEON, widen: widenNEON, widenKeys: widenKeysNEON}
 	impl.Scores, impl.AddValues = rows.scores, rows.addValues
+	impl.Gemm = gemm{kernel: asm.Gemm32NEON, vectors: 1, unpacked: 32, transpose: asm.TransposeNEON, side: 4}.mul
 	impl.Mul = map[quant.Type]MulFunc{}
 	for _, p := range floatProducts {
 		impl.Mul[p.typ] = p.mul
