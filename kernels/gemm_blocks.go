@@ -2,7 +2,11 @@
 
 package kernels
 
-import "github.com/mneme-lm/mneme/asm"
+import (
+	"unsafe"
+
+	"github.com/mneme-lm/mneme/asm"
+)
 
 // gemm is the product of float32 matrices by the kernel that attention has, in blocks (Goto and van de Geijn 2008): a
 // block of B, packed into panels as the kernel reads them, meets one block of A's rows after the other. A sum goes on
@@ -147,12 +151,12 @@ func (b *gemmBlock) rows(i, m int, t *asm.Gemm32) {
 	whole := b.n / KeyGroup
 	t.BVector, t.CStride = 4*KeyGroup, 4*g.LDC
 	if !b.packed && whole > 0 {
-		t.B, t.BStep, t.C = &g.B[b.l*g.LDB+b.j], 4*g.LDB, &g.C[i*g.LDC+b.j]
+		t.B, t.BStep, t.C = unsafe.Pointer(&g.B[b.l*g.LDB+b.j]), 4*g.LDB, &g.C[i*g.LDC+b.j]
 		b.kernel(t, m, whole)
 	}
 	for v := 0; b.packed && v < whole; v += b.panel {
 		at, step := b.vector(v)
-		t.B, t.BStep, t.C = &b.b[at], 4*step, &g.C[i*g.LDC+b.j+v*KeyGroup]
+		t.B, t.BStep, t.C = unsafe.Pointer(&b.b[at]), 4*step, &g.C[i*g.LDC+b.j+v*KeyGroup]
 		b.kernel(t, m, min(b.panel, whole-v))
 	}
 	if rest := b.n - whole*KeyGroup; rest > 0 {
@@ -168,7 +172,7 @@ func (b *gemmBlock) last(c []float32, m, v, cols int, t *asm.Gemm32) {
 			copy(b.edge[r*KeyGroup:], c[r*b.g.LDC:r*b.g.LDC+cols])
 		}
 	}
-	t.B, t.BStep, t.C, t.CStride = &b.b[at], 4*step, &b.edge[0], 4*KeyGroup
+	t.B, t.BStep, t.C, t.CStride = unsafe.Pointer(&b.b[at]), 4*step, &b.edge[0], 4*KeyGroup
 	b.kernel(t, m, 1)
 	for r := range m {
 		copy(c[r*b.g.LDC:r*b.g.LDC+cols], b.edge[r*KeyGroup:])
