@@ -7,7 +7,7 @@ import "unsafe"
 // Dot4 is the product of four stored weight rows with one row of 8-bit activations:
 //
 //	for r := range 4 {
-//		Out[r] = Σ_g Scales_r[g]·ColumnScales[g]·float32(Σ_{k in g} Q[k]·W_r[k]) − Mins_r[g]·ColumnSums[g]
+//		Out[r] += Σ_g Scales_r[g]·ColumnScales[g]·float32(Σ_{k in g} Q[k]·W_r[k]) − Mins_r[g]·ColumnSums[g]
 //	}
 //
 // over groups g of as many weights as the format gives a scale of their own, in the order that [Dot4Chunk] states.

@@ -39,7 +39,7 @@ GLOBL evensFirst<>(SB), RODATA|NOPTR, $64
 	MOVQ   56(AX), DX    \
 	MOVQ   80(AX), R13   \
 	ADDQ   SI, R13       \
-	VXORPS X17, X17, X17
+	VMOVUPS 64(AX), X17
 
 // FETCH asks for the two cache lines OFF bytes from R13, into the second-level cache. Rows are multiplied four at a time,
 // but prefetched in the order of memory: from four places at once memory gives half as much.

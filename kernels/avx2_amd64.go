@@ -14,6 +14,7 @@ func newAVX2() *Implementation {
 	impl := generic
 	impl.Name = "avx2"
 	impl.Limits = limitsAVX2
+	impl.Fetch = fetch
 	impl.Convert = convertAVX2
 	impl.Dot = dotAVX2
 	impl.Axpy = axpyAVX2

@@ -62,25 +62,37 @@ func (k *tileKernel) mul(dst []float32, stride int, w *Matrix, from, to int, x *
 	switch {
 	case n == 0 || w.Cols == 0 || from >= to:
 		generic.Mul[w.Type](dst, stride, w, from, to, x, pick, s)
-	case w.Cols%k.step != 0 || n > dotColumns:
+	case n > dotColumns:
 		k.mulTiles(dst, stride, w, from, to, x, pick, s)
 	default:
 		for c := range n {
-			k.dotRows(dst[c*stride:], w, from, to, x, picked(pick, c), &s.native.dot)
+			k.dotRows(dst[c*stride:], w, from, to, x, picked(pick, c), s)
 		}
 	}
 }
 
-// dotRows multiplies weight rows by one activation row.
-func (k *tileKernel) dotRows(dst []float32, w *Matrix, from, to int, x *Activations, column int, t *asm.Dot4) {
-	t.Steps, t.Ahead = w.Cols/k.step, len(t.Rows)*w.RowBytes+dotAhead
-	t.Q = &x.Q[column*w.Cols]
-	t.ColumnScales, t.Column = k.dotColumn(x, column*w.Cols)
+// dotRows multiplies weight rows by one activation row. Where a row's last step is not a whole one, what is left of it
+// after whole chunks is multiplied in a copy that is filled up with zeros.
+func (k *tileKernel) dotRows(dst []float32, w *Matrix, from, to int, x *Activations, column int, s *Scratch) {
+	t, whole := &s.native.dot, w.Cols
+	if w.Cols%k.step != 0 {
+		whole = w.Cols / asm.Dot4Chunk * asm.Dot4Chunk
+		s.native.takeEnd(k, x, column, whole)
+	}
 	for r := from; r < to; r += len(t.Rows) {
-		for i := range t.Rows {
-			t.Rows[i] = &w.Data[min(r+i, to-1)*w.RowBytes] // the last row stands in for those beyond it
+		t.Out = [4]float32{}
+		if whole > 0 {
+			t.Steps, t.Ahead = whole/k.step, len(t.Rows)*w.RowBytes+dotAhead
+			t.Q = &x.Q[column*w.Cols]
+			t.ColumnScales, t.Column = k.dotColumn(x, column*w.Cols)
+			for i := range t.Rows {
+				t.Rows[i] = &w.Data[min(r+i, to-1)*w.RowBytes] // the last row stands in for those beyond it
+			}
+			k.dot(t)
 		}
-		k.dot(t)
+		if whole < w.Cols {
+			s.native.end.dot(k, w, r, to, whole, t)
+		}
 		copy(dst[r:to], t.Out[:])
 	}
 	*t = asm.Dot4{}

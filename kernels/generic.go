@@ -24,6 +24,7 @@ var generic = Implementation{
 	AddValues:  addValuesGeneric,
 	Gemm:       gemmGeneric,
 	Mul:        genericMul(),
+	Fetch:      func([]byte) {},
 	Limits:     limitsGeneric,
 }
 

@@ -50,6 +50,8 @@ type Implementation struct {
 	Mul map[quant.Type]MulFunc
 	// Packings holds, for the types that have one, another layout of the weights and its product.
 	Packings map[quant.Type]*Packing
+	// Fetch asks for data that will be read soon, without waiting for it.
+	Fetch func(data []byte)
 	// Limits finds out what the processor can do with these instructions.
 	Limits Limits
 }

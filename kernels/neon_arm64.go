@@ -32,6 +32,7 @@ func newNEON() *Implementation {
 	}
 	impl.Mul[quant.BF16] = mulBF16NEON
 	impl.Limits = limitsNEON
+	impl.Fetch = fetch
 	return impl.withBlocks(neonBlocks)
 }
 

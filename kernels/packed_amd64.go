@@ -54,17 +54,23 @@ func mulPacked(dst []float32, stride int, w *Matrix, from, to int, x *Activation
 
 // mulPackedDots multiplies group by group, each with all columns while it is in the cache.
 func mulPackedDots(dst []float32, stride int, w *Matrix, from, to int, x *Activations, pick []int32, s *Scratch) {
-	k, p, t := packedKernels[w.Type], w.Packing, &s.native.dot16
-	size := p.groupBytes(w.Cols)
+	k, tiles, p, t := packedKernels[w.Type], tileKernels[w.Type], w.Packing, &s.native.dot16
+	size, n := p.groupBytes(w.Cols), columns(x, pick)
 	t.Steps = w.Cols / p.Step
+	take := func(c int) {
+		column := picked(pick, c)
+		t.Q = &x.Q[column*w.Cols]
+		t.ColumnScales, t.Column = tiles.dotColumn(x, column*w.Cols)
+	}
+	take(0)
 	for r := from; r < to; {
 		group := r / asm.PackedRows
 		first, end := r-group*asm.PackedRows, min(asm.PackedRows, to-group*asm.PackedRows)
 		t.Rows = &w.Data[group*size]
-		for c := range columns(x, pick) {
-			column := picked(pick, c)
-			t.Q = &x.Q[column*w.Cols]
-			t.ColumnScales, t.Column = tileKernels[w.Type].dotColumn(x, column*w.Cols)
+		for c := range n {
+			if n > 1 {
+				take(c)
+			}
 			k.dot(t)
 			copy(dst[c*stride+r:], t.Out[first:end])
 		}

@@ -9,6 +9,7 @@ type nativeScratch struct {
 	dot   asm.Dot4
 	dot16 asm.Dot16
 	tile  *tile
+	end   *rowEnd
 
 	blockDot    asm.BlockDot
 	blockTile   *blockTile

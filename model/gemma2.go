@@ -31,12 +31,14 @@ func (g gemma2) load(l *loader, c *Config, i int) layer {
 	return b
 }
 
-func (gemma2) forward(p *pass, l *layer, next []float32) {
+func (gemma2) forward(p *pass, l, next *layer) {
 	p.attention(l)
 	if p.narrow(l) {
 		return
 	}
+	p.expect(&l.gate)
+	p.expect(&l.up)
 	p.add(l.attentionPostNorm, l.feedForwardNorm)
 	p.feedForward(l, p.impl.GeGLU)
-	p.add(l.feedForwardPostNorm, next)
+	p.end(l.feedForwardPostNorm, next)
 }

@@ -34,16 +34,18 @@ func (llama) load(l *loader, c *Config, i int) layer {
 	return b
 }
 
-func (llama) forward(p *pass, l *layer, next []float32) {
+func (llama) forward(p *pass, l, next *layer) {
 	p.attention(l)
 	if p.narrow(l) {
 		return
 	}
+	p.expect(&l.gate)
+	p.expect(&l.up)
 	p.add(nil, l.feedForwardNorm)
 	if l.router.Rows > 0 {
 		p.experts(l, p.impl.SwiGLU)
 	} else {
 		p.feedForward(l, p.impl.SwiGLU)
 	}
-	p.add(nil, next)
+	p.end(nil, next)
 }

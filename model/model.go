@@ -33,9 +33,9 @@ type architecture interface {
 	configure(c *Config, r *reader)
 	// load takes a layer's tensors.
 	load(l *loader, c *Config, i int) layer
-	// forward runs one layer over the batch, which is normalized for its attention, and normalizes it for the next
-	// layer's by the weights given: every thread of the team calls it.
-	forward(p *pass, l *layer, next []float32)
+	// forward runs one layer over the batch, which is normalized for its attention, and normalizes it for that of the
+	// next one, nil after the last: every thread of the team calls it.
+	forward(p *pass, l, next *layer)
 }
 
 // architectures by the name in general.architecture.

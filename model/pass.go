@@ -69,7 +69,7 @@ func (p *pass) normalizeRow(i int, w []float32) {
 }
 
 // add adds a sublayer's output, RMS-normed first if the architecture has a norm there, to the residual stream, and
-// normalizes it for what comes next, unless that is nil: after the last layer, rows that nobody asks about need no norm.
+// normalizes it for what comes next, unless that is nil: the last norm is for fewer rows.
 func (p *pass) add(norm, next []float32) {
 	m := p.model
 	p.w.For(p.rows, rowGrain, func(from, to int) {
@@ -87,9 +87,20 @@ func (p *pass) add(norm, next []float32) {
 	p.w.Barrier()
 }
 
+// end adds a layer's last sublayer's output to the residual stream, and normalizes it for the next layer, if there is one.
+func (p *pass) end(norm []float32, next *layer) {
+	if next == nil {
+		p.add(norm, nil)
+		return
+	}
+	p.expect(&next.q, &next.k, &next.v)
+	p.add(norm, next.attentionNorm)
+}
+
 // attention sets change = W_o·Attention(normed).
 func (p *pass) attention(l *layer) {
 	p.multiply(p.normed, product{&l.q, p.q, nil}, product{&l.k, p.k, nil}, product{&l.v, p.v, nil})
+	p.expect(&l.o)
 	p.rotateAndStore(l)
 	p.attend(l)
 	p.multiply(p.attended, product{&l.o, p.change, nil})
@@ -215,6 +226,30 @@ func (p *pass) project() {
 			}
 		})
 		p.w.Barrier()
+	}
+}
+
+// aheadBytes is how much of a matrix is asked for ahead of a step: enough to have its reading under way.
+const aheadBytes = 16 << 10
+
+// expect asks for what this thread will read first of matrices that are multiplied as one list. Between steps a thread
+// waits for others, or works on a row of activations while they wait; memory would wait with them.
+func (p *pass) expect(list ...*linear) {
+	if p.rows > rowGrain {
+		return // bound by arithmetic, and a tile is brought in far ahead of its use
+	}
+	pieces := 0
+	for _, l := range list {
+		pieces += p.pieces(l.Rows)
+	}
+	piece := pieces * p.w.ID / p.w.Threads()
+	for _, l := range list {
+		if n := p.pieces(l.Rows); piece >= n {
+			piece -= n
+			continue
+		}
+		p.impl.Fetch(l.From(piece*p.grain(l.Rows), aheadBytes))
+		return
 	}
 }
 

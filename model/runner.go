@@ -159,9 +159,9 @@ func (r *Runner) Work(w *kernels.Worker) {
 	layers := r.layers
 	p.normalize(layers[0].attentionNorm)
 	for i := range layers {
-		var next []float32
+		var next *layer
 		if i+1 < len(layers) {
-			next = layers[i+1].attentionNorm
+			next = &layers[i+1]
 		}
 		r.model.arch.forward(p, &layers[i], next)
 		if w.Stopped() {
