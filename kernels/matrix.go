@@ -41,12 +41,3 @@ func (m *Matrix) Slice(from, to int) Matrix {
 	part.Data = m.Data[from*m.RowBytes : to*m.RowBytes]
 	return part
 }
-
-// From returns up to n bytes of the matrix from a row on; if it is packed, from the row's group.
-func (m *Matrix) From(row, n int) []byte {
-	at := row * m.RowBytes
-	if m.Packing != nil {
-		at = row / m.Packing.Rows * m.Packing.groupBytes(m.Cols)
-	}
-	return m.Data[min(at, len(m.Data)):min(at+n, len(m.Data))]
-}

@@ -233,7 +233,8 @@ func (p *pass) project() {
 const aheadBytes = 16 << 10
 
 // expect asks for what this thread will read first of matrices that are multiplied as one list. Between steps a thread
-// waits for others, or works on a row of activations while they wait; memory would wait with them.
+// waits for others, or works on a row of activations while they wait; memory would wait with them. Packed matrices, in
+// huge pages, come by themselves fast enough.
 func (p *pass) expect(list ...*linear) {
 	if p.rows > rowGrain {
 		return // bound by arithmetic, and a tile is brought in far ahead of its use
@@ -248,7 +249,10 @@ func (p *pass) expect(list ...*linear) {
 			piece -= n
 			continue
 		}
-		p.impl.Fetch(l.From(piece*p.grain(l.Rows), aheadBytes))
+		if l.Packing == nil {
+			at := piece * p.grain(l.Rows) * l.RowBytes
+			p.impl.Fetch(l.Data[at:min(at+aheadBytes, len(l.Data))])
+		}
 		return
 	}
 }
