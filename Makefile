@@ -27,7 +27,7 @@ FUZZTIME ?= 10s
 # a common head, what is done to a row of activations, and the machine's limits; on every implementation, in a few
 # minutes. BENCH=. is everything. The whole list is gone through BENCHCOUNT times, so that a minute in which the machine
 # is busy with something else falls upon a few measurements of each benchmark and not upon all of one.
-BENCH      ?= Limits|Mul/./^(F32|F16|BF16|Q4_0|Q8_0|Q4_K|Q6_K)$$|Rows/././^(F16|Q8_0)$$/dim=128/heads=4$$|Vectors/./^(RMSNorm|ExpSum|SwiGLU|ConvertQ8)$$
+BENCH      ?= Limits|Mul$$/./^(F32|F16|BF16|Q4_0|Q8_0|Q4_K|Q6_K)$$/columns=(1|64)$$|CachedRows/././^(F16|Q8_0)$$/dim=128/queries=(1|48)$$|Vectors/./^(RMSNorm|Softmax|SwiGLU|ConvertQ8)$$
 BENCHTIME  ?= 0.2s
 BENCHCOUNT ?= 6
 PKG        ?= ./kernels

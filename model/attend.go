@@ -13,6 +13,10 @@ import (
 // beside, few enough that their scores stay in a second-level cache.
 const tileQueries = 48
 
+// sharedTiles is the number of tiles for each thread below which threads would end too far apart: then they share tiles,
+// segment by segment of the cache.
+const sharedTiles = 4
+
 // tile is some neighbouring rows of a batch, of one sequence, whose queries attend together.
 type tile struct{ first, rows int }
 
@@ -40,8 +44,7 @@ func (a *attending) resize(m *Model, rows []Row, threads int) {
 		a.tiles = append(a.tiles, tile{i, 1})
 		longest = max(longest, rows[i].Sequence.Cache.Len())
 	}
-	// Few tiles leave threads idle: then threads share them, segment by segment of the cache.
-	if threads > 1 && len(a.tiles)*m.KVHeads < 4*threads {
+	if threads > 1 && len(a.tiles)*m.KVHeads < sharedTiles*threads {
 		spans := (longest + kvcache.PageRows - 1) / kvcache.PageRows
 		a.segments = max(1, (spans+attention.SegmentSpans-1)/attention.SegmentSpans)
 	}
@@ -50,15 +53,18 @@ func (a *attending) resize(m *Model, rows []Row, threads int) {
 	}
 }
 
-// attendingBytes is the most memory that resize takes for a batch of rows of a sequence, with a cache of so many.
-func attendingBytes(m *Model, rows, cached int) int64 {
+// attendingBytes is the most memory that resize takes for batches of up to so many rows of a sequence, with a cache of so
+// many.
+func attendingBytes(m *Model, rows, cached, threads int) int64 {
 	bytes := 4 * int64(rows)
 	segments := (cached + kvcache.PageRows*attention.SegmentSpans - 1) / (kvcache.PageRows * attention.SegmentSpans)
-	if segments > 1 {
-		group := m.Heads / m.KVHeads
-		bytes += 4 * int64(m.KVHeads*segments*((rows*group+tileQueries-1)/tileQueries)) * int64(attention.PartialFloats(max(group, tileQueries), m.ValueDim))
+	if segments < 2 || threads < 2 {
+		return bytes
 	}
-	return bytes
+	group := m.Heads / m.KVHeads
+	most := max(1, tileQueries/group)
+	tiles := min((rows+most-1)/most*m.KVHeads, sharedTiles*threads-1)
+	return bytes + 4*int64(tiles)*int64(segments)*int64(attention.PartialFloats(min(rows, most)*group, m.ValueDim))
 }
 
 // store encodes keys and values for the cache.

@@ -14,7 +14,7 @@ func (m *Model) ScratchBytes(rows, logits, cached, threads int) int64 {
 	if m.Experts > 0 {
 		floats += rows*m.Experts + paths*(5+m.Embedding) + m.Experts + 1
 	}
-	return 4*int64(floats) + attendingBytes(m, rows, cached) +
+	return 4*int64(floats) + attendingBytes(m, rows, cached, threads) +
 		kernels.ActivationBytes(rows, m.Embedding, m.forms) +
 		kernels.ActivationBytes(rows, m.Heads*m.ValueDim, m.forms) +
 		kernels.ActivationBytes(paths, m.FeedForward, m.forms) +
