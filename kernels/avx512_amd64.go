@@ -79,12 +79,10 @@ func (k *tileKernel) dotRows(dst []float32, w *Matrix, from, to int, x *Activati
 		whole = w.Cols / asm.Dot4Chunk * asm.Dot4Chunk
 		s.native.takeEnd(k, x, column, whole)
 	}
+	k.describe(t, w, x, column, whole)
 	for r := from; r < to; r += len(t.Rows) {
 		t.Out = [4]float32{}
 		if whole > 0 {
-			t.Steps, t.Ahead = whole/k.step, len(t.Rows)*w.RowBytes+dotAhead
-			t.Q = &x.Q[column*w.Cols]
-			t.ColumnScales, t.Column = k.dotColumn(x, column*w.Cols)
 			for i := range t.Rows {
 				t.Rows[i] = &w.Data[min(r+i, to-1)*w.RowBytes] // the last row stands in for those beyond it
 			}
@@ -92,8 +90,16 @@ func (k *tileKernel) dotRows(dst []float32, w *Matrix, from, to int, x *Activati
 		}
 		if whole < w.Cols {
 			s.native.end.dot(k, w, r, to, whole, t)
+			k.describe(t, w, x, column, whole)
 		}
 		copy(dst[r:to], t.Out[:])
 	}
 	*t = asm.Dot4{}
+}
+
+// describe fills in what is the same for all rows, of which whole weights are multiplied as they are stored.
+func (k *tileKernel) describe(t *asm.Dot4, w *Matrix, x *Activations, column, whole int) {
+	t.Steps, t.Ahead = whole/k.step, len(t.Rows)*w.RowBytes+dotAhead
+	t.Q = &x.Q[column*w.Cols]
+	t.ColumnScales, t.Column = k.dotColumn(x, column*w.Cols)
 }
