@@ -132,8 +132,8 @@ func loadTokenizer(file *weights.File, net *model.Model) (*tokenizer.Tokenizer, 
 	return t, nil
 }
 
-// Close releases the model's threads, its file and a repacked copy of the weights. It waits for a batch under way; sessions of the model fail from then
-// on.
+// Close releases the model's threads, its file and a repacked copy of the weights. It waits for a batch under way;
+// sessions of the model fail from then on.
 func (m *Model) Close() error {
 	m.runner.Close()
 	return m.file.Close()

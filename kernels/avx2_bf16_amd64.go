@@ -8,9 +8,6 @@ import (
 	"github.com/mneme-lm/mneme/asm"
 )
 
-// bf16Block is the number of bfloat16 that a step of a product takes.
-const bf16Block = 32
-
 var bf16Dots = [3]func(*asm.BF16Dots){asm.DotBF16x1AVX2, asm.DotBF16x2AVX2, asm.DotBF16x3AVX2}
 
 // mulBF16AVX2 adds up like the reference.

@@ -48,16 +48,19 @@ func mulBF16(dst []float32, stride int, w *Matrix, from, to int, x *Activations,
 	}
 }
 
+// bf16Block is the number of bfloat16 that a step of a product takes.
+const bf16Block = 32
+
 // dotBF16 adds up as the instructions for bfloat16 do: sixteen lanes that each take a pair of products at a time, the
 // second of the pair first.
 func dotBF16(row []float32, x []uint16) float32 {
 	var lanes [16]float32
-	for len(row) >= 32 {
+	for len(row) >= bf16Block {
 		for j := range lanes {
 			lanes[j] += float32(row[2*j+1] * quant.BF16ToF32(x[2*j+1]))
 			lanes[j] += float32(row[2*j] * quant.BF16ToF32(x[2*j]))
 		}
-		row, x = row[32:], x[32:]
+		row, x = row[bf16Block:], x[bf16Block:]
 	}
 	for i := 1; i < len(row); i += 2 {
 		lanes[i/2] += float32(row[i] * quant.BF16ToF32(x[i]))

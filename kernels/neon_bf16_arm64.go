@@ -8,9 +8,6 @@ import (
 	"github.com/mneme-lm/mneme/asm"
 )
 
-// bf16Block is the number of bfloat16 that a step of a product takes.
-const bf16Block = 32
-
 // bf16Product is what a product of bfloat16 keeps from one block of rows to the next.
 type bf16Product struct {
 	dots    asm.BF16RowDots

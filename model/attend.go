@@ -20,6 +20,15 @@ const sharedTiles = 4
 // tile is some neighbouring rows of a batch, of one sequence, whose queries attend together.
 type tile struct{ first, rows int }
 
+// tileRows is the most rows of a tile.
+func (m *Model) tileRows() int { return max(1, tileQueries*m.KVHeads/m.Heads) }
+
+// segmentsOf is the number of segments of a cache of so many rows.
+func segmentsOf(cached int) int {
+	const rows = kvcache.PageRows * attention.SegmentSpans
+	return (cached + rows - 1) / rows
+}
+
 // attending is what the threads share on their way through attention.
 type attending struct {
 	tiles     []tile
@@ -31,7 +40,7 @@ type attending struct {
 // resize cuts a batch into tiles.
 func (a *attending) resize(m *Model, rows []Row, threads int) {
 	group := m.Heads / m.KVHeads
-	most := max(1, tileQueries/group)
+	most := m.tileRows()
 	a.tiles, a.positions, a.segments = a.tiles[:0], a.positions[:0], 1
 	widest, longest := 1, 0
 	for i := range rows {
@@ -45,8 +54,7 @@ func (a *attending) resize(m *Model, rows []Row, threads int) {
 		longest = max(longest, rows[i].Sequence.Cache.Len())
 	}
 	if threads > 1 && len(a.tiles)*m.KVHeads < sharedTiles*threads {
-		spans := (longest + kvcache.PageRows - 1) / kvcache.PageRows
-		a.segments = max(1, (spans+attention.SegmentSpans-1)/attention.SegmentSpans)
+		a.segments = max(1, segmentsOf(longest))
 	}
 	if a.segments > 1 {
 		grow(&a.partials, len(a.tiles)*m.KVHeads*a.segments*attention.PartialFloats(widest*group, m.ValueDim))
@@ -57,12 +65,11 @@ func (a *attending) resize(m *Model, rows []Row, threads int) {
 // many.
 func attendingBytes(m *Model, rows, cached, threads int) int64 {
 	bytes := 4 * int64(rows)
-	segments := (cached + kvcache.PageRows*attention.SegmentSpans - 1) / (kvcache.PageRows * attention.SegmentSpans)
+	segments := segmentsOf(cached)
 	if segments < 2 || threads < 2 {
 		return bytes
 	}
-	group := m.Heads / m.KVHeads
-	most := max(1, tileQueries/group)
+	group, most := m.Heads/m.KVHeads, m.tileRows()
 	tiles := min((rows+most-1)/most*m.KVHeads, sharedTiles*threads-1)
 	return bytes + 4*int64(tiles)*int64(segments)*int64(attention.PartialFloats(min(rows, most)*group, m.ValueDim))
 }
@@ -138,10 +145,13 @@ func (p *pass) attend(l *layer) {
 	p.w.Barrier()
 }
 
+// tileAt returns the tile and the KV head of number at.
+func (p *pass) tileAt(at int) (t tile, head int) { return p.tiles[at%len(p.tiles)], at / len(p.tiles) }
+
 // queries returns the queries of a tile and KV head, and what they meet.
 func (p *pass) queries(l *layer, at int) (attention.Queries, kvcache.View) {
 	m := p.model
-	t, h := p.tiles[at%len(p.tiles)], at/len(p.tiles)
+	t, h := p.tileAt(at)
 	group := m.Heads / m.KVHeads
 	q := attention.Queries{
 		Q: p.q[(t.first*m.Heads+h*group)*m.KeyDim:], QStride: m.Heads * m.KeyDim,
@@ -155,8 +165,8 @@ func (p *pass) queries(l *layer, at int) (attention.Queries, kvcache.View) {
 func (p *pass) partial(at int) attention.Partial {
 	m := p.model
 	size := len(p.partials) / (len(p.tiles) * m.KVHeads * p.segments)
-	queries := p.tiles[at/p.segments%len(p.tiles)].rows * (m.Heads / m.KVHeads)
-	return attention.NewPartial(p.partials[at*size:], queries, m.ValueDim)
+	t, _ := p.tileAt(at / p.segments)
+	return attention.NewPartial(p.partials[at*size:], t.rows*(m.Heads/m.KVHeads), m.ValueDim)
 }
 
 // merge brings the segments of a tile and KV head together, in order.
@@ -182,7 +192,7 @@ func (p *pass) convertHeads(at int) {
 		return
 	}
 	m := p.model
-	t, h := p.tiles[at%len(p.tiles)], at/len(p.tiles)
+	t, h := p.tileAt(at)
 	width := m.Heads / m.KVHeads * m.ValueDim
 	for i := range t.rows {
 		p.impl.Convert(p.attended, t.first+i, h*width, (h+1)*width)

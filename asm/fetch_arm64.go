@@ -1,8 +1,0 @@
-//go:build !purego
-
-package asm
-
-// Fetch asks for n cache lines of 64 bytes, at least 1, to be brought into the second-level cache.
-//
-//go:noescape
-func Fetch(p *byte, n int)
