@@ -91,7 +91,7 @@ func (s *Scratch) span(impl *kernels.Implementation, q *Queries, view *kvcache.V
 	keySize, valueSize := view.KeyBytes, view.ValueBytes
 	m := len(q.Positions) * q.Heads
 	scores := s.room(&s.scores, m*max(n, kvcache.PageRows))[:m*n] // a page's at once: the next token has one row more
-	impl.Scores(scores, n, s.queries, view.KeyDim, span.Keys[low*keySize:(low+n)*keySize], view.Type, n, s.kernels)
+	impl.Scores(scores, n, s.queries, view.KeyDim, span.Keys[low*keySize:(low+n)*keySize], view.Type, n, nil, s.kernels)
 	for i, pos := range q.Positions {
 		from, end := visible(span, pos, p.Window)
 		from, end = max(from-low, 0), end-low

@@ -25,8 +25,12 @@ func newAVX2() *Implementation {
 	impl.GeGLU = geGLUAVX2
 	impl.RopeHalves = ropeHalvesAVX2
 	impl.RopePairs = ropePairsAVX2
-	rows := cachedRows{gemm: asm.Gemm32AVX2, widen: widen, widenKeys: widenKeysAVX2, halves: asm.GemmHalvesAVX2, halvesRows: 1}
-	impl.Scores, impl.AddValues = rows.scores, rows.addValues
+	rows := cachedRows{
+		gemm: asm.Gemm32AVX2, widen: widen, widenKeys: widenKeysAVX2, turnF32: asm.TurnF32AVX2, turnF16: asm.TurnF16AVX2,
+		turnDots: &turnDotsAVX2,
+		halves:   asm.GemmHalvesAVX2, halvesRows: 1,
+	}
+	impl.Scores, impl.AddValues, impl.WidenKeys = rows.scores, rows.addValues, rows.widenAll
 	impl.Gemm = gemm{kernel: asm.Gemm32AVX2, vectors: 1, unpacked: 32, transpose: asm.TransposeAVX2, side: 8}.mul
 	impl.Mul = maps.Clone(generic.Mul)
 	impl.Mul[quant.BF16] = mulBF16AVX2
@@ -60,4 +64,8 @@ func roundBF16(dst []uint16, x []float32) {
 	for i := whole; i < len(x); i++ {
 		dst[i] = quant.F32ToBF16(x[i])
 	}
+}
+
+var turnDotsAVX2 = [maxTurnDots + 1]*turnDots{
+	1: {asm.TurnDotHalvesF32x1AVX2, asm.TurnDotHalvesF16x1AVX2, asm.TurnDotPairsF32x1AVX2, asm.TurnDotPairsF16x1AVX2},
 }

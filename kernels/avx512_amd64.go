@@ -18,8 +18,12 @@ func newAVX512() *Implementation {
 	impl := *newAVX2()
 	impl.Name = "avx512"
 	impl.Limits = limitsAVX512
-	rows := cachedRows{gemm: asm.Gemm32AVX512, widen: widen, widenKeys: widenKeysAVX2, halves: asm.GemmHalvesAVX512, halvesRows: 2}
-	impl.Scores, impl.AddValues = rows.scores, rows.addValues
+	rows := cachedRows{
+		gemm: asm.Gemm32AVX512, widen: widen, widenKeys: widenKeysAVX2, turnF32: asm.TurnF32AVX512, turnF16: asm.TurnF16AVX512,
+		turnDots: &turnDotsAVX512,
+		halves:   asm.GemmHalvesAVX512, halvesRows: 2,
+	}
+	impl.Scores, impl.AddValues, impl.WidenKeys = rows.scores, rows.addValues, rows.widenAll
 	impl.Gemm = gemm{kernel: asm.Gemm32AVX512, vectors: 4, unpacked: 96, transpose: asm.TransposeAVX2, side: 8}.mul
 	impl.Mul = maps.Clone(impl.Mul)
 	for t, k := range tileKernels {
@@ -102,4 +106,10 @@ func (k *tileKernel) describe(t *asm.Dot4, w *Matrix, x *Activations, column, wh
 	t.Steps, t.Ahead = whole/k.step, len(t.Rows)*w.RowBytes+dotAhead
 	t.Q = &x.Q[column*w.Cols]
 	t.ColumnScales, t.Column = k.dotColumn(x, column*w.Cols)
+}
+
+var turnDotsAVX512 = [maxTurnDots + 1]*turnDots{
+	1: {asm.TurnDotHalvesF32x1AVX512, asm.TurnDotHalvesF16x1AVX512, asm.TurnDotPairsF32x1AVX512, asm.TurnDotPairsF16x1AVX512},
+	2: {asm.TurnDotHalvesF32x2AVX512, asm.TurnDotHalvesF16x2AVX512, asm.TurnDotPairsF32x2AVX512, asm.TurnDotPairsF16x2AVX512},
+	4: {asm.TurnDotHalvesF32x4AVX512, asm.TurnDotHalvesF16x4AVX512, asm.TurnDotPairsF32x4AVX512, asm.TurnDotPairsF16x4AVX512},
 }

@@ -17,6 +17,9 @@ type cachedRows struct {
 	widen     func(dst []float32, stored []byte, t quant.Type)
 	widenKeys func(dst []float32, keys []byte) // of type Q8_0
 
+	turnF32, turnF16 func(t *asm.Turn)           // keys of float32, and of binary16
+	turnDots         *[maxTurnDots + 1]*turnDots // by the number of queries, where there are some
+
 	halves     func(t *asm.Gemm32, rows, vectors int) // with rows of type F16 as they are stored, four vectors at a time
 	halvesRows int                                    // up to so many queries, for which decoding first does not pay
 }
@@ -25,15 +28,19 @@ type cachedRows struct {
 const pieceFloats = 4096
 
 // scores is Implementation.Scores.
-func (k *cachedRows) scores(dst []float32, stride int, q []float32, dim int, keys []byte, t quant.Type, n int, s *Scratch) {
+func (k *cachedRows) scores(dst []float32, stride int, q []float32, dim int, keys []byte, t quant.Type, n int, turn *Turn, s *Scratch) {
 	if n == 0 || dim == 0 || len(q) == 0 {
 		return
 	}
 	m, groups, size := len(q)/dim, n/KeyGroup, len(keys)/n*KeyGroup
 	p := &s.native.gemm32
+	g, whole := 0, groups&^3
+	if dots := k.turnDotsFor(m, turn); dots != nil && whole > 0 {
+		k.dotTurned(dots, dst, stride, q, dim, keys[:whole*size], t, whole, turn, s)
+		g = whole
+	}
 	*p = asm.Gemm32{A: &q[0], AStride: 4 * dim, C: &dst[0], CStride: 4 * stride, K: dim}
-	g := 0
-	if whole := groups &^ 3; t == quant.F16 && m <= k.halvesRows && whole > 0 {
+	if t == quant.F16 && turn == nil && m <= k.halvesRows && whole > 0 {
 		p.BStep, p.BVector, p.Fetch = 2*KeyGroup, 2*KeyGroup*dim, 4*2*KeyGroup
 		p.B = unsafe.Pointer(&keys[0])
 		k.halves(p, m, whole)
@@ -44,7 +51,12 @@ func (k *cachedRows) scores(dst []float32, stride int, q []float32, dim int, key
 	floats := s.Floats(piece * dim * KeyGroup)
 	for ; g < groups; g += piece {
 		some := min(piece, groups-g)
-		p.B = k.keys(keys[g*size:(g+some)*size], t, floats[:some*dim*KeyGroup])
+		stored, wide := keys[g*size:(g+some)*size], floats[:some*dim*KeyGroup]
+		if turn == nil {
+			p.B = k.keys(stored, t, wide)
+		} else {
+			p.B = k.turned(wide, stored, t, dim, turn, g*KeyGroup, s)
+		}
 		p.C = &dst[g*KeyGroup]
 		k.gemm(p, m, some)
 	}
@@ -62,6 +74,17 @@ func (k *cachedRows) keys(stored []byte, t quant.Type, floats []float32) unsafe.
 		k.widen(floats, stored, t)
 	}
 	return unsafe.Pointer(&floats[0])
+}
+
+// widenAll is Implementation.WidenKeys.
+func (k *cachedRows) widenAll(dst []float32, keys []byte, t quant.Type, dim, n int) {
+	switch {
+	case n == 0 || dim == 0:
+	case t == quant.Q8_0:
+		k.widenKeys(dst[:n*dim], keys)
+	default:
+		k.widen(dst[:n*dim], keys, t)
+	}
 }
 
 // addValues is Implementation.AddValues.

@@ -21,6 +21,7 @@ var generic = Implementation{
 	RopePairs:  ropePairsGeneric,
 	Convert:    convertGeneric,
 	Scores:     scoresGeneric,
+	WidenKeys:  WidenKeys,
 	AddValues:  addValuesGeneric,
 	Gemm:       gemmGeneric,
 	Mul:        genericMul(),

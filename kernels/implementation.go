@@ -39,8 +39,11 @@ type Implementation struct {
 	// multiples of Q8Block, or the row's end.
 	Convert func(x *Activations, r, from, to int)
 	// Scores sets dst[i·stride+j] = q_i·key_j, for each of the len(q)/dim queries and each of the n keys, in groups as
-	// [KeyGroup] says, of which n is a multiple.
-	Scores func(dst []float32, stride int, q []float32, dim int, keys []byte, t quant.Type, n int, s *Scratch)
+	// [KeyGroup] says, of which n is a multiple. With a turn, which passes [Turn.Check], keys are rotated first, with the
+	// result that keys of type F32 have that were rotated by RopeHalves or RopePairs before they were stored.
+	Scores func(dst []float32, stride int, q []float32, dim int, keys []byte, t quant.Type, n int, turn *Turn, s *Scratch)
+	// WidenKeys decodes n keys, in groups as [KeyGroup] says, of which n is a multiple: dst is [n/KeyGroup][dim][KeyGroup].
+	WidenKeys func(dst []float32, keys []byte, t quant.Type, dim, n int)
 	// AddValues adds Σ_j w[i·stride+j]·value_j to out_i, for each of the outputs, which are ValueWidth(dim) values apart,
 	// and each of the n stored rows. What is beyond the first dim values of an output is undefined.
 	AddValues func(out, w []float32, stride, dim int, values []byte, t quant.Type, n int, s *Scratch)

@@ -59,7 +59,14 @@ func TakeKey(row []byte, t quant.Type, dim, r int, keys []byte) {
 // ValueWidth is the distance between the outputs of AddValues: dim rounded up to a vector.
 func ValueWidth(dim int) int { return (dim + KeyGroup - 1) / KeyGroup * KeyGroup }
 
-// widenKeys decodes a group of keys: dst is [dim][KeyGroup].
+// WidenKeys is the reference of Implementation.WidenKeys.
+func WidenKeys(dst []float32, keys []byte, t quant.Type, dim, n int) {
+	if n > 0 && dim > 0 {
+		widenKeys(dst[:n*dim], keys, t)
+	}
+}
+
+// widenKeys decodes groups of keys.
 func widenKeys(dst []float32, group []byte, t quant.Type) {
 	if t != quant.Q8_0 {
 		decodeRow(dst, group, t)
@@ -76,13 +83,16 @@ func widenKeys(dst []float32, group []byte, t quant.Type) {
 	}
 }
 
-func scoresGeneric(dst []float32, stride int, q []float32, dim int, keys []byte, t quant.Type, n int, s *Scratch) {
+func scoresGeneric(dst []float32, stride int, q []float32, dim int, keys []byte, t quant.Type, n int, turn *Turn, s *Scratch) {
 	if n == 0 || dim == 0 {
 		return
 	}
 	group, size := s.Floats(dim*KeyGroup), len(keys)/n*KeyGroup
 	for j := 0; j < n; j += KeyGroup {
 		widenKeys(group, keys[j/KeyGroup*size:(j/KeyGroup+1)*size], t)
+		if turn != nil {
+			turn.rotate(group, turn.First+j)
+		}
 		for i := 0; i*dim < len(q); i++ {
 			out := dst[i*stride+j : i*stride+j+KeyGroup]
 			clear(out)

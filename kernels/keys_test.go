@@ -89,7 +89,7 @@ func TestScores(t *testing.T) {
 		q := randoms(rng, m*c.dim)
 		stride := c.room + 3
 		dst := guarded(make([]float32, (m-1)*stride+c.room))
-		impl.Scores(dst, stride, q, c.dim, c.keys, c.typ, c.room, new(Scratch))
+		impl.Scores(dst, stride, q, c.dim, c.keys, c.typ, c.room, nil, new(Scratch))
 		for i := range m {
 			for j := range c.n {
 				var want, scale float64
@@ -139,12 +139,12 @@ func TestCachedRowsStayWithinTheirOperands(t *testing.T) {
 		width := ValueWidth(c.dim)
 		q, w, before := randoms(rng, m*c.dim), randoms(rng, m*c.n), randoms(rng, m*width)
 		scores, out := make([]float32, m*c.room), append([]float32(nil), before...)
-		impl.Scores(scores, c.room, q, c.dim, c.keys, c.typ, c.room, new(Scratch))
+		impl.Scores(scores, c.room, q, c.dim, c.keys, c.typ, c.room, nil, new(Scratch))
 		impl.AddValues(out, w, c.n, c.dim, c.values, c.typ, c.n, new(Scratch))
 		what := fmt.Sprintf("%s, %d rows of %d, %d queries", c.typ, c.n, c.dim, m)
 		sides(t, func(f *fences, start bool) {
 			d, o := fenced(f, make([]float32, m*c.room), start), fenced(f, before, start)
-			impl.Scores(d, c.room, fenced(f, q, start), c.dim, fenced(f, c.keys, start), c.typ, c.room, new(Scratch))
+			impl.Scores(d, c.room, fenced(f, q, start), c.dim, fenced(f, c.keys, start), c.typ, c.room, nil, new(Scratch))
 			sameBits(t, what, d, scores)
 			impl.AddValues(o, fenced(f, w, start), c.n, c.dim, fenced(f, c.values, start), c.typ, c.n, new(Scratch))
 			for i := range m {
@@ -165,14 +165,14 @@ func TestCachedRowsAreTheSameForAnyNumberOfQueries(t *testing.T) {
 				c := randomCached(t, rng, typ, n, dim)
 				q, w := randoms(rng, most*dim), randoms(rng, most*n)
 				scores, out := make([]float32, most*n), make([]float32, most*dim)
-				impl.Scores(scores, n, q, dim, c.keys, typ, n, new(Scratch))
+				impl.Scores(scores, n, q, dim, c.keys, typ, n, nil, new(Scratch))
 				impl.AddValues(out, w, n, dim, c.values, typ, n, new(Scratch))
 				for m := 1; m < most; m++ {
 					d, o := make([]float32, m*n), make([]float32, m*dim)
 					first := most - m
 					for from := 0; from < n; from += 48 {
 						some := min(48, n-from)
-						impl.Scores(d[from:], n, q[first*dim:], dim, c.keys[from*c.rowBytes:(from+some)*c.rowBytes], typ, some, new(Scratch))
+						impl.Scores(d[from:], n, q[first*dim:], dim, c.keys[from*c.rowBytes:(from+some)*c.rowBytes], typ, some, nil, new(Scratch))
 						impl.AddValues(o, w[first*n+from:], n, dim, c.values[from*c.rowBytes:(from+some)*c.rowBytes], typ, some, new(Scratch))
 					}
 					sameBits(t, fmt.Sprintf("%s, %d of %d queries", typ, m, most), d, scores[first*n:])
@@ -191,7 +191,7 @@ func TestCachedRowsTakeNoMemory(t *testing.T) {
 			c := randomCached(t, rng, typ, 48, 64)
 			q, w := randoms(rng, 5*64), make([]float32, 5*48)
 			if got := testing.AllocsPerRun(3, func() {
-				impl.Scores(w, 48, q, 64, c.keys, typ, 48, &s)
+				impl.Scores(w, 48, q, 64, c.keys, typ, 48, nil, &s)
 				impl.AddValues(q, w, 48, 64, c.values, typ, 48, &s)
 				impl.Softmax(w, 0.1, 0)
 			}); got != 0 {
@@ -228,11 +228,11 @@ func FuzzCachedRows(f *testing.F) {
 		}
 		width := ValueWidth(dim)
 		wantScores, wantOut := make([]float32, m*c.room), make([]float32, m*width)
-		generic.Scores(wantScores, c.room, q, dim, c.keys, typ, c.room, new(Scratch))
+		generic.Scores(wantScores, c.room, q, dim, c.keys, typ, c.room, nil, new(Scratch))
 		generic.AddValues(wantOut, w, n, dim, c.values, typ, n, new(Scratch))
 		for _, impl := range Implementations() {
 			scores, out := make([]float32, m*c.room), make([]float32, m*width)
-			impl.Scores(scores, c.room, q, dim, c.keys, typ, c.room, new(Scratch))
+			impl.Scores(scores, c.room, q, dim, c.keys, typ, c.room, nil, new(Scratch))
 			impl.AddValues(out, w, n, dim, c.values, typ, n, new(Scratch))
 			for i := range scores { // queries are at most 4, weights 1
 				near(t, impl.Name, scores[i], float64(wantScores[i]), 4*most*float64(dim), 1e-6)
@@ -263,7 +263,7 @@ func BenchmarkCachedRows(b *testing.B) {
 					c := cachedFrom(typ, n, dim, nil, rows)
 					q, w, s := randoms(rng, m*dim), randoms(rng, m*n), new(Scratch)
 					for name, do := range map[string]func(){
-						"scores": func() { impl.Scores(w, n, q, dim, c.keys, typ, n, s) },
+						"scores": func() { impl.Scores(w, n, q, dim, c.keys, typ, n, nil, s) },
 						"values": func() { clear(q); impl.AddValues(q, w, n, dim, c.values, typ, n, s) },
 					} {
 						b.Run(fmt.Sprintf("%s/%s/%s/dim=%d/queries=%d", impl.Name, name, typ, dim, m), func(b *testing.B) {

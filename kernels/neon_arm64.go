@@ -23,8 +23,8 @@ func newNEON() *Implementation {
 	impl.RopeHalves = asm.RopeHalvesNEON
 	impl.RopePairs = asm.RopePairsNEON
 	impl.Convert = convertNEON
-	rows := cachedRows{gemm: asm.Gemm32NEON, widen: widenNEON, widenKeys: widenKeysNEON}
-	impl.Scores, impl.AddValues = rows.scores, rows.addValues
+	rows := cachedRows{gemm: asm.Gemm32NEON, widen: widenNEON, widenKeys: widenKeysNEON, turnF32: asm.TurnF32NEON, turnF16: asm.TurnF16NEON}
+	impl.Scores, impl.AddValues, impl.WidenKeys = rows.scores, rows.addValues, rows.widenAll
 	impl.Gemm = gemm{kernel: asm.Gemm32NEON, vectors: 1, unpacked: 32, transpose: asm.TransposeNEON, side: 4}.mul
 	impl.Mul = map[quant.Type]MulFunc{}
 	for _, p := range floatProducts {

@@ -15,6 +15,9 @@ type nativeScratch struct {
 	blockTile   *blockTile
 	rowsDot     asm.RowsDot
 	gemm32      asm.Gemm32
+	turn        asm.Turn
+	turnDot     asm.TurnDot
+	seconds     asm.Gemm32
 	bf16Dots    asm.BF16Dots
 	bf16Columns asm.BF16Columns
 }

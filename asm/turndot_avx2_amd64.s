@@ -1,0 +1,139 @@
+//go:build !purego
+
+#include "textflag.h"
+#include "turndot_amd64.h"
+
+// The product of one query with keys that are rotated; a vector of 16 lanes is two registers.
+
+#define CLEAR \
+	VXORPS Y0, Y0, Y0 \
+	VXORPS Y1, Y1, Y1 \
+	VXORPS Y2, Y2, Y2 \
+	VXORPS Y3, Y3, Y3 \
+	VXORPS Y4, Y4, Y4 \
+	VXORPS Y5, Y5, Y5 \
+	VXORPS Y6, Y6, Y6 \
+	VXORPS Y7, Y7, Y7
+
+#define PUT \
+	MOVQ    96(AX), AX  \
+	VMOVUPS Y0, (AX)    \
+	VMOVUPS Y1, 32(AX)  \
+	VMOVUPS Y2, 64(AX)  \
+	VMOVUPS Y3, 96(AX)  \
+	VMOVUPS Y4, 128(AX) \
+	VMOVUPS Y5, 160(AX) \
+	VMOVUPS Y6, 192(AX) \
+	VMOVUPS Y7, 224(AX) \
+	VZEROUPPER          \
+	RET
+
+// ROTATE8 makes Y12 and Y8 the rotated pairs of eight keys at FIRST and SECOND, whose angles are AT bytes on. Products are
+// rounded before they are added.
+#define ROTATE8(LOAD, FIRST, SECOND, AT) \
+	LOAD    FIRST, Y8     \
+	LOAD    SECOND, Y9    \
+	VMOVUPS AT(R11), Y10  \
+	VMOVUPS AT(R12), Y11  \
+	VMULPS  Y10, Y8, Y12  \
+	VMULPS  Y11, Y8, Y8   \
+	VMULPS  Y11, Y9, Y11  \
+	VMULPS  Y10, Y9, Y10  \
+	VSUBPS  Y11, Y12, Y12 \
+	VADDPS  Y10, Y8, Y8
+
+// HALVES8 adds the products of the first dimensions with the element of the query in Y14, and stores the second ones.
+#define HALVES8(LOAD, FIRST, SECOND, AT, SUM) \
+	ROTATE8(LOAD, FIRST, SECOND, AT) \
+	VFMADD231PS Y12, Y14, SUM        \
+	VMOVUPS     Y8, AT(BX)
+
+// PAIRS8 adds the products with the elements of the query in Y14 and Y15.
+#define PAIRS8(LOAD, FIRST, SECOND, AT, SUM) \
+	ROTATE8(LOAD, FIRST, SECOND, AT) \
+	VFMADD231PS Y12, Y14, SUM        \
+	VFMADD231PS Y8, Y15, SUM
+
+// func TurnDotHalvesF32x1AVX2(t *TurnDot)
+TEXT ·TurnDotHalvesF32x1AVX2(SB), NOSPLIT, $0-8
+	TURNDOTARGS(2)
+	CLEAR
+
+halvesF32:
+	VBROADCASTSS (DI), Y14
+	HALVES8(VMOVUPS, (SI), (R8), 0, Y0)
+	HALVES8(VMOVUPS, 32(SI), 32(R8), 32, Y1)
+	HALVES8(VMOVUPS, (SI)(R9*1), (R8)(R9*1), 64, Y2)
+	HALVES8(VMOVUPS, 32(SI)(R9*1), 32(R8)(R9*1), 96, Y3)
+	HALVES8(VMOVUPS, (SI)(R9*2), (R8)(R9*2), 128, Y4)
+	HALVES8(VMOVUPS, 32(SI)(R9*2), 32(R8)(R9*2), 160, Y5)
+	HALVES8(VMOVUPS, (SI)(R10*1), (R8)(R10*1), 192, Y6)
+	HALVES8(VMOVUPS, 32(SI)(R10*1), 32(R8)(R10*1), 224, Y7)
+	ADDQ $4, DI
+	ADDQ $256, BX
+	NEXTPAIR
+	JNZ  halvesF32
+	PUT
+
+// func TurnDotPairsF32x1AVX2(t *TurnDot)
+TEXT ·TurnDotPairsF32x1AVX2(SB), NOSPLIT, $0-8
+	TURNDOTARGS(2)
+	CLEAR
+
+pairsF32:
+	VBROADCASTSS (DI), Y14
+	VBROADCASTSS 4(DI), Y15
+	PAIRS8(VMOVUPS, (SI), (R8), 0, Y0)
+	PAIRS8(VMOVUPS, 32(SI), 32(R8), 32, Y1)
+	PAIRS8(VMOVUPS, (SI)(R9*1), (R8)(R9*1), 64, Y2)
+	PAIRS8(VMOVUPS, 32(SI)(R9*1), 32(R8)(R9*1), 96, Y3)
+	PAIRS8(VMOVUPS, (SI)(R9*2), (R8)(R9*2), 128, Y4)
+	PAIRS8(VMOVUPS, 32(SI)(R9*2), 32(R8)(R9*2), 160, Y5)
+	PAIRS8(VMOVUPS, (SI)(R10*1), (R8)(R10*1), 192, Y6)
+	PAIRS8(VMOVUPS, 32(SI)(R10*1), 32(R8)(R10*1), 224, Y7)
+	ADDQ $8, DI
+	NEXTPAIR
+	JNZ  pairsF32
+	PUT
+
+// func TurnDotHalvesF16x1AVX2(t *TurnDot)
+TEXT ·TurnDotHalvesF16x1AVX2(SB), NOSPLIT, $0-8
+	TURNDOTARGS(1)
+	CLEAR
+
+halvesF16:
+	VBROADCASTSS (DI), Y14
+	HALVES8(VCVTPH2PS, (SI), (R8), 0, Y0)
+	HALVES8(VCVTPH2PS, 16(SI), 16(R8), 32, Y1)
+	HALVES8(VCVTPH2PS, (SI)(R9*1), (R8)(R9*1), 64, Y2)
+	HALVES8(VCVTPH2PS, 16(SI)(R9*1), 16(R8)(R9*1), 96, Y3)
+	HALVES8(VCVTPH2PS, (SI)(R9*2), (R8)(R9*2), 128, Y4)
+	HALVES8(VCVTPH2PS, 16(SI)(R9*2), 16(R8)(R9*2), 160, Y5)
+	HALVES8(VCVTPH2PS, (SI)(R10*1), (R8)(R10*1), 192, Y6)
+	HALVES8(VCVTPH2PS, 16(SI)(R10*1), 16(R8)(R10*1), 224, Y7)
+	ADDQ $4, DI
+	ADDQ $256, BX
+	NEXTPAIR
+	JNZ  halvesF16
+	PUT
+
+// func TurnDotPairsF16x1AVX2(t *TurnDot)
+TEXT ·TurnDotPairsF16x1AVX2(SB), NOSPLIT, $0-8
+	TURNDOTARGS(1)
+	CLEAR
+
+pairsF16:
+	VBROADCASTSS (DI), Y14
+	VBROADCASTSS 4(DI), Y15
+	PAIRS8(VCVTPH2PS, (SI), (R8), 0, Y0)
+	PAIRS8(VCVTPH2PS, 16(SI), 16(R8), 32, Y1)
+	PAIRS8(VCVTPH2PS, (SI)(R9*1), (R8)(R9*1), 64, Y2)
+	PAIRS8(VCVTPH2PS, 16(SI)(R9*1), 16(R8)(R9*1), 96, Y3)
+	PAIRS8(VCVTPH2PS, (SI)(R9*2), (R8)(R9*2), 128, Y4)
+	PAIRS8(VCVTPH2PS, 16(SI)(R9*2), 16(R8)(R9*2), 160, Y5)
+	PAIRS8(VCVTPH2PS, (SI)(R10*1), (R8)(R10*1), 192, Y6)
+	PAIRS8(VCVTPH2PS, 16(SI)(R10*1), 16(R8)(R10*1), 224, Y7)
+	ADDQ $8, DI
+	NEXTPAIR
+	JNZ  pairsF16
+	PUT
