@@ -1,10 +1,6 @@
 package kernels
 
-import (
-	"encoding/binary"
-
-	"github.com/mneme-lm/mneme/weights/quant"
-)
+import "github.com/mneme-lm/mneme/weights/quant"
 
 // KeyGroup is the number of cached keys that are interleaved, so that a vector register takes one dimension of sixteen
 // neighbours and nothing has to be added up across its lanes. A group takes the bytes of its keys' rows:
@@ -15,45 +11,14 @@ import (
 // Cached values are rows as they are.
 const KeyGroup = 16
 
-// keyPieces calls f for each piece of two bytes or more, or one, of a key's row, with its place in the row, its place in
-// the keys and its size.
-func keyPieces(t quant.Type, dim, r int, f func(inRow, inKeys, size int)) {
-	lane := r % KeyGroup
-	switch t {
-	case quant.Q8_0:
-		const block = 34
-		at := r / KeyGroup * (dim / 32 * block * KeyGroup)
-		for b := 0; b < dim/32; b++ {
-			f(b*block, at+2*lane, 2)
-			for i := range 32 {
-				f(b*block+2+i, at+2*KeyGroup+i*KeyGroup+lane, 1)
-			}
-			at += block * KeyGroup
-		}
-	default:
-		size := t.BlockBytes()
-		at := (r/KeyGroup*dim*KeyGroup + lane) * size
-		for i := range dim {
-			f(i*size, at+i*KeyGroup*size, size)
-		}
-	}
-}
-
 // PutKey stores a key, given as a row of type t, as number r of the keys.
 func PutKey(keys []byte, t quant.Type, dim, r int, row []byte) {
-	if t == quant.F16 { // the usual one, without the calls
-		at := keys[2*(r/KeyGroup*dim*KeyGroup+r%KeyGroup):]
-		for i := range dim {
-			binary.LittleEndian.PutUint16(at[2*KeyGroup*i:], binary.LittleEndian.Uint16(row[2*i:]))
-		}
-		return
-	}
-	keyPieces(t, dim, r, func(inRow, inKeys, size int) { copy(keys[inKeys:inKeys+size], row[inRow:]) })
+	moveLanes(keyLanes(keys, t, dim, r), oneKey(row), 1, t, dim)
 }
 
 // TakeKey is the inverse of PutKey: it makes row the row of key number r.
 func TakeKey(row []byte, t quant.Type, dim, r int, keys []byte) {
-	keyPieces(t, dim, r, func(inRow, inKeys, size int) { copy(row[inRow:inRow+size], keys[inKeys:]) })
+	moveLanes(oneKey(row), keyLanes(keys, t, dim, r), 1, t, dim)
 }
 
 // ValueWidth is the distance between the outputs of AddValues: dim rounded up to a vector.

@@ -307,7 +307,7 @@ func BenchmarkTurn(b *testing.B) {
 								for j := 0; j < n; j += page {
 									var t *Turn
 									if turned {
-										t, turn.First = turn, j
+										t, turn.First = turn, j+3
 									}
 									impl.Scores(w, page, q, dim, c.keys[j*size:(j+page)*size], typ, page, t, s)
 								}
