@@ -3,10 +3,8 @@ package weights
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"math"
-	"os"
+
+	"github.com/mneme-lm/mneme/internal/mapped"
 )
 
 // File is an open model. It does not change, and is safe for use by many goroutines at once, Close apart.
@@ -18,9 +16,9 @@ type File struct {
 // part is one file on the disk, or, without a path, bytes that the caller gave.
 type part struct {
 	parsed
-	path    string
-	data    []byte
-	release func() error // nil if there is nothing to release
+	path string
+	data []byte
+	file *mapped.File // nil if there is nothing to release
 }
 
 // Open opens a GGUF file. It maps the file into memory, or reads it where that cannot be done. Of a model that is split
@@ -28,17 +26,12 @@ type part struct {
 //
 // While the file is open it must not be changed or truncated: tensors are read from it when they are used. Replacing it
 // by another of the same name, as Create does, is harmless.
-func Open(path string) (*File, error) { return open(path, mapFile) }
-
-// loader brings the first size bytes of a file into memory.
-type loader func(f *os.File, size int) (data []byte, release func() error, err error)
-
-func open(path string, load loader) (*File, error) {
-	first, err := openPart(path, load)
+func Open(path string) (*File, error) {
+	first, err := openPart(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights: %w", err)
 	}
-	parts, err := openSplit(first, load)
+	parts, err := openSplit(first)
 	if err != nil {
 		return nil, fmt.Errorf("weights: %s: %w", path, errors.Join(err, releaseAll(parts)))
 	}
@@ -65,55 +58,16 @@ func Parse(data []byte) (*File, error) {
 }
 
 // openPart opens one file.
-func openPart(path string, load loader) (*part, error) {
-	f, err := os.Open(path)
+func openPart(path string) (*part, error) {
+	f, err := mapped.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	size, err := sizeOf(f)
+	content, err := parse(f.Data())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, f.Close()))
 	}
-	p := &part{path: path}
-	if size > 0 { // nothing cannot be mapped
-		if p.data, p.release, err = load(f, size); err != nil {
-			p.data, p.release, err = readFile(f, size)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	content, err := parse(p.data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, releaseAll([]*part{p})))
-	}
-	p.parsed = *content
-	return p, nil
-}
-
-// sizeOf refuses what is not a file of known size: a folder, a pipe, a device.
-func sizeOf(f *os.File) (int, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	if !info.Mode().IsRegular() {
-		return 0, &fs.PathError{Op: "open", Path: f.Name(), Err: errors.New("not a regular file")}
-	}
-	if info.Size() > math.MaxInt {
-		return 0, &fs.PathError{Op: "open", Path: f.Name(), Err: errors.New("larger than can be addressed")}
-	}
-	return int(info.Size()), nil
-}
-
-// readFile is the loader for where files cannot be mapped.
-func readFile(f *os.File, size int) (data []byte, release func() error, err error) {
-	data = make([]byte, size)
-	if _, err := io.ReadFull(io.NewSectionReader(f, 0, int64(size)), data); err != nil {
-		return nil, nil, &fs.PathError{Op: "read", Path: f.Name(), Err: err}
-	}
-	return data, nil, nil
+	return &part{parsed: *content, path: path, data: f.Data(), file: f}, nil
 }
 
 // Close releases the memory that holds the file. No tensor's data, nor any slice of it, may be used after Close or
@@ -133,10 +87,10 @@ func (f *File) Close() error {
 func releaseAll(parts []*part) error {
 	var errs []error
 	for _, p := range parts {
-		if p.release != nil {
-			errs = append(errs, p.release())
+		if p.file != nil {
+			errs = append(errs, p.file.Close())
 		}
-		p.release, p.data = nil, nil
+		p.file, p.data = nil, nil
 	}
 	return errors.Join(errs...)
 }
@@ -179,4 +133,4 @@ func (f *File) Size() int64 {
 }
 
 // Mapped reports whether the model is mapped into memory, so that the system loads it on use and can drop it again.
-func (f *File) Mapped() bool { return f.parts[0].release != nil }
+func (f *File) Mapped() bool { return f.parts[0].file != nil && f.parts[0].file.Mapped() }

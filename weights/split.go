@@ -17,7 +17,7 @@ func partPath(dir, name string, index, count int) string {
 
 // openSplit returns all parts of the model that opened is one of, in order: opened alone if it is not split. With an
 // error it returns those that are open.
-func openSplit(opened *part, load loader) ([]*part, error) {
+func openSplit(opened *part) ([]*part, error) {
 	index, count, err := splitOf(opened.md)
 	if err != nil || count <= 1 {
 		return []*part{opened}, err
@@ -32,7 +32,7 @@ func openSplit(opened *part, load loader) ([]*part, error) {
 	for i := range count {
 		p := opened
 		if i != index {
-			if p, err = openOther(partPath(dir, match[1], i, count), i, count, load); err != nil {
+			if p, err = openOther(partPath(dir, match[1], i, count), i, count); err != nil {
 				return append(parts, opened), err // opened may be among parts: releasing it twice is harmless
 			}
 		}
@@ -42,8 +42,8 @@ func openSplit(opened *part, load loader) ([]*part, error) {
 }
 
 // openOther opens another part of a split model and checks that it is the one that its name says.
-func openOther(path string, index, count int, load loader) (*part, error) {
-	p, err := openPart(path, load)
+func openOther(path string, index, count int) (*part, error) {
+	p, err := openPart(path)
 	if os.IsNotExist(err) {
 		return nil, fmt.Errorf("part %d of %d is missing: %w", index+1, count, err)
 	}

@@ -32,7 +32,7 @@ const (
 // below lists the rooms under package mneme.
 var below = []string{
 	"model", "attention", "memory", "kvcache", "kernels", "asm", "tokenizer", "sample", "weights", "weights/quant",
-	"weights/synth", "internal/atomicfile", "internal/hugemem", "internal/sysmem",
+	"weights/synth", "internal/atomicfile", "internal/hugemem", "internal/mapped", "internal/sysmem",
 }
 
 // rules by room; "." is package mneme.
@@ -44,7 +44,7 @@ var rules = map[string]rule{
 	"memory":              {rooms: []string{"kvcache", "kernels", "weights/quant"}},
 	"model":               {rooms: []string{"attention", "memory", "kvcache", "kernels", "weights", "weights/quant", "internal/hugemem"}},
 	"weights/quant":       {},
-	"weights":             {rooms: []string{"weights/quant", "weights/internal", "internal/atomicfile"}, modules: []string{sys}},
+	"weights":             {rooms: []string{"weights/quant", "weights/internal", "internal/atomicfile", "internal/mapped"}},
 	"weights/internal":    {rooms: []string{"weights/quant"}},
 	"weights/synth":       {rooms: []string{"weights", "weights/quant", "weights/internal"}},
 	"tokenizer":           {},
@@ -56,6 +56,7 @@ var rules = map[string]rule{
 	"cmd":                 {rooms: []string{"*"}, modules: []string{cobra, pflag, progressbar, sys, term}},
 	"internal/atomicfile": {modules: []string{sys}},
 	"internal/hugemem":    {modules: []string{sys}},
+	"internal/mapped":     {modules: []string{sys}},
 	"internal/sysmem":     {modules: []string{sys}},
 	"internal/testdata":   {},
 	"internal/depcheck":   {},
