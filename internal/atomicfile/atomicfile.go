@@ -1,15 +1,13 @@
 // Package atomicfile writes a file so that it appears whole or not at all: the bytes go to a temporary file in the
-// same folder, which takes the file's name only once everything is on the disk.
+// same folder, which takes the file's name only once everything is on the disk. What a process that was killed leaves
+// behind is removed when the same file is written again.
 package atomicfile
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 )
 
 // ErrDone is returned by a File that has been committed or aborted.
@@ -32,11 +30,15 @@ type File struct {
 
 // Create begins to write path. An existing regular file keeps its content, and lends its permissions, until Commit
 // replaces it; a symbolic link is followed. Anything else of that name (a folder, a device) is an error.
+//
+// Several may write the same path at once: each has a temporary file of its own, and the last to commit prevails.
+// Temporary files for path whose writers are no more are removed; those that are being written to are not.
 func Create(path string) (*File, error) {
 	target, mode, err := resolve(path)
 	if err != nil {
 		return nil, err
 	}
+	removeAbandoned(target)
 	tmp, err := createTemp(target)
 	if err != nil {
 		return nil, err
@@ -71,29 +73,20 @@ func resolve(path string) (string, fs.FileMode, error) {
 	return target, info.Mode().Perm(), nil
 }
 
-// attempts bounds the search for a free temporary name; each has 64 random bits, so that the second is rarely needed.
-const attempts = 100
-
-// createTemp differs from os.CreateTemp in the permissions: those of an ordinary new file, as the umask says.
-func createTemp(target string) (*os.File, error) {
-	dir, base := filepath.Split(target)
-	for range attempts {
-		name := filepath.Join(dir, "."+base+".tmp-"+strconv.FormatUint(rand.Uint64(), 36))
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		return f, err
-	}
-	return nil, fmt.Errorf("atomicfile: no free temporary name beside %s", target)
-}
-
 // Write appends to the file.
 func (f *File) Write(p []byte) (int, error) {
 	if f.done {
 		return 0, ErrDone
 	}
 	return f.tmp.Write(p)
+}
+
+// WriteAt writes over bytes that Write has written: a header, for example, that says where things came to lie.
+func (f *File) WriteAt(p []byte, offset int64) (int, error) {
+	if f.done {
+		return 0, ErrDone
+	}
+	return f.tmp.WriteAt(p, offset)
 }
 
 // Commit puts the content on the disk and gives the file its name. If that fails, nothing of the new file is left.
@@ -103,11 +96,10 @@ func (f *File) Commit() error {
 	}
 	f.done = true
 	err := f.tmp.Sync()
-	if closeErr := f.tmp.Close(); err == nil {
-		err = closeErr
-	}
 	if err == nil {
-		err = os.Rename(f.tmp.Name(), f.path)
+		err = place(f.tmp, f.path)
+	} else {
+		f.tmp.Close()
 	}
 	if err != nil {
 		return errors.Join(err, ignoreMissing(os.Remove(f.tmp.Name())))
