@@ -32,7 +32,8 @@ const (
 // below lists the rooms under package mneme.
 var below = []string{
 	"model", "attention", "memory", "kvcache", "kernels", "asm", "tokenizer", "sample", "weights", "weights/quant",
-	"weights/synth", "internal/atomicfile", "internal/hugemem", "internal/mapped", "internal/sysmem",
+	"weights/synth", "internal/atomicfile", "internal/hugemem", "internal/mapped", "internal/statefile",
+	"internal/sysmem",
 }
 
 // rules by room; "." is package mneme.
@@ -57,6 +58,7 @@ var rules = map[string]rule{
 	"internal/atomicfile": {modules: []string{sys}},
 	"internal/hugemem":    {modules: []string{sys}},
 	"internal/mapped":     {modules: []string{sys}},
+	"internal/statefile":  {rooms: []string{"internal/atomicfile", "internal/mapped"}},
 	"internal/sysmem":     {modules: []string{sys}},
 	"internal/testdata":   {},
 	"internal/depcheck":   {},
