@@ -31,8 +31,8 @@ const (
 
 // below lists the rooms under package mneme.
 var below = []string{
-	"model", "attention", "memory", "kvcache", "kernels", "asm", "tokenizer", "sample", "weights", "weights/quant",
-	"weights/synth", "internal/atomicfile", "internal/hugemem", "internal/mapped", "internal/statefile",
+	"model", "attention", "memory", "kvcache", "kvcache/episodic", "kernels", "asm", "tokenizer", "sample", "weights",
+	"weights/quant", "weights/synth", "internal/atomicfile", "internal/hugemem", "internal/mapped", "internal/statefile",
 	"internal/sysmem",
 }
 
@@ -41,6 +41,7 @@ var rules = map[string]rule{
 	"asm":                 {},
 	"kernels":             {rooms: []string{"asm", "weights/quant"}, modules: []string{cpuid, sys}},
 	"kvcache":             {rooms: []string{"kernels", "weights/quant"}},
+	"kvcache/episodic":    {},
 	"attention":           {rooms: []string{"kvcache", "kernels", "weights/quant"}},
 	"memory":              {rooms: []string{"kvcache", "kernels", "weights/quant"}},
 	"model":               {rooms: []string{"attention", "memory", "kvcache", "kernels", "weights", "weights/quant", "internal/hugemem"}},
@@ -50,7 +51,7 @@ var rules = map[string]rule{
 	"weights/synth":       {rooms: []string{"weights", "weights/quant", "weights/internal"}},
 	"tokenizer":           {},
 	"sample":              {},
-	".":                   {rooms: []string{"model", "kernels", "tokenizer", "sample", "weights", "weights/quant", "internal/sysmem"}},
+	".":                   {rooms: []string{"model", "kvcache/episodic", "kernels", "tokenizer", "sample", "weights", "weights/quant", "internal/sysmem"}},
 	"bench":               {rooms: append([]string{"."}, below...)},
 	"train":               {rooms: append([]string{"."}, below...), modules: []string{gorgonia}},
 	"server":              {rooms: append([]string{"."}, below...)},
