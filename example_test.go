@@ -96,5 +96,5 @@ func ExampleModel_Plan() {
 		log.Fatal(err)
 	}
 	fmt.Println("keys and values of 1,024 tokens:", plan.KVBytes, "bytes")
-	// Output: keys and values of 1,024 tokens: 524288 bytes
+	// Output: keys and values of 1,024 tokens: 540672 bytes
 }

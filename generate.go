@@ -80,6 +80,7 @@ func (s *Session) generate(ctx context.Context, opts []Option, prompt func(*gene
 			err = g.run(ctx, yield)
 		}
 		g.finish(yield)
+		g.keepSampler()
 		if err != nil {
 			g.reason = StopError
 			if ctx.Err() != nil {
@@ -122,7 +123,7 @@ func (s *Session) newGeneration(opts []Option, prompt func(*generateOptions) ([]
 	}
 	g.limit, g.full = g.options.maxTokens, StopLength
 	if g.limit == math.MinInt {
-		g.limit, g.full = max(0, s.contextLength()-len(s.tokens)-len(g.prompt)), StopContext
+		g.limit, g.full = s.room(len(g.prompt)), StopContext
 	} else if g.limit < 0 {
 		return g, fmt.Errorf("mneme: at most %d tokens were asked for", g.limit)
 	}
@@ -136,13 +137,17 @@ func (s *Session) newGeneration(opts []Option, prompt func(*generateOptions) ([]
 	return g, err
 }
 
-// contextLength is how long the text becomes unless more is asked for: what the model was trained for, or what the
-// sequence can hold if that is less.
-func (s *Session) contextLength() int {
+// room is how much is written after a prompt of so many tokens unless more is asked for: until the text is as long as the
+// model was trained for, or as the sequence can hold if that is less. Where rows are dropped it is as much after any text.
+func (s *Session) room(prompt int) int {
+	length := s.model.net.ContextLength
 	if limit := s.sequence.Limit(); limit > 0 {
-		return min(limit, s.model.net.ContextLength)
+		length = min(length, limit)
 	}
-	return s.model.net.ContextLength
+	if s.sequence.Eviction != nil {
+		return length
+	}
+	return max(0, length-len(s.tokens)-prompt)
 }
 
 // newChain makes the sampler and tells it what has been said so far.
@@ -158,10 +163,14 @@ func (g *generation) newChain() (*sample.Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range g.tokens {
-		chain.Accept(id)
+	text := slices.Concat(g.tokens, g.prompt)
+	if g.options.sampleOn && g.sampler != nil {
+		if err := chain.Restore(g.sampler); err != nil {
+			return nil, err
+		}
+		text = text[min(g.samplerAt, len(text)):] // the state has what came before
 	}
-	for _, id := range g.prompt {
+	for _, id := range text {
 		chain.Accept(id)
 	}
 	return chain, nil
@@ -217,6 +226,18 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 	return nil
 }
 
+// keepSampler notes where the sampler stands, for a generation that goes on from there.
+func (g *generation) keepSampler() {
+	if g.chain == nil {
+		return
+	}
+	state, err := g.chain.State()
+	if err != nil {
+		state = nil // there is nothing to go on from
+	}
+	g.sampler, g.samplerAt = state, g.Len()
+}
+
 // hand gives tokens to the caller and reports whether it wants more.
 func (g *generation) hand(tokens []Token, yield func(Token, error) bool) bool {
 	for _, t := range tokens {
@@ -251,6 +272,9 @@ func (g *generation) step(ctx context.Context, stop *atomic.Bool) error {
 		if err := g.reserve(1); err != nil {
 			return err
 		}
+	}
+	if err := g.makeRoomForOne(stop); err != nil {
+		return stopped(ctx, err)
 	}
 	err := g.forward(g.pending, stop, func(int) bool { return true }, func(_ int, logits []float32) {
 		g.logits = append(g.logits[:0], logits...)

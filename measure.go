@@ -13,6 +13,13 @@ func (m *Model) Work(context int, logits bool, opts ...SessionOption) (model.Wor
 	if err != nil {
 		return model.Work{}, err
 	}
+	e, err := o.eviction(m)
+	if err != nil {
+		return model.Work{}, err
+	}
+	if e != nil { // the mean over layers is what their bytes add up to
+		context = min(context, e.MeanBudget())
+	}
 	return m.net.Work(o.rows, context, logits)
 }
 
@@ -34,10 +41,12 @@ func (s *Session) Fill(tokens int) error {
 	if err := s.reserve(tokens); err != nil {
 		return err
 	}
-	if err := s.sequence.Fill(tokens); err != nil {
+	dropped, err := s.model.runner.Fill(s.sequence, tokens, s.textOf(s.options.block))
+	if err != nil {
 		return err
 	}
-	s.tokens = make([]int32, tokens)
-	s.update(func(*Stats) {})
+	s.tokens, s.evictedAt, s.furthest = make([]int32, tokens), tokens, s.sequence.NextPosition()
+	s.sequence.Cache.Trim()
+	s.update(func(st *Stats) { st.Memory.RowsEvicted += dropped })
 	return nil
 }

@@ -84,7 +84,9 @@ func TestWork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.CacheBytes != plan.KVBytes || got.WeightBytes <= 0 || got.WeightBytes >= plan.WeightsBytes || got.Int8Ops <= 0 {
+		cfg := m.Config()
+		positions := int64(128 * 4 * cfg.Layers * cfg.KVHeads)
+		if got.CacheBytes+positions != plan.KVBytes || got.WeightBytes <= 0 || got.WeightBytes >= plan.WeightsBytes || got.Int8Ops <= 0 {
 			t.Errorf("%s: %+v, plan %+v", typ, got, plan)
 		}
 	}

@@ -18,6 +18,7 @@ package mneme
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/model"
@@ -35,6 +36,8 @@ type Model struct {
 	runner    *model.Runner
 	tokenizer *tokenizer.Tokenizer
 	repacked  int64 // bytes of the repacked copy of the weights; 0: there is none
+
+	fingerprint func() (string, error)
 }
 
 // ModelOption configures Open.
@@ -90,7 +93,7 @@ func newModel(file *weights.File, opts []ModelOption) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{file: file, net: net}
+	m := &Model{file: file, net: net, fingerprint: sync.OnceValues(func() (string, error) { return fingerprint(file) })}
 	if m.tokenizer, err = loadTokenizer(file, net); err != nil {
 		return nil, err
 	}

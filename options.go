@@ -2,6 +2,7 @@ package mneme
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mneme-lm/mneme/sample"
 	"github.com/mneme-lm/mneme/weights/quant"
@@ -18,6 +19,10 @@ type sessionOptions struct {
 	rows    quant.Type
 	context int
 	block   int
+	policy  string
+	budget  int
+	budgets []int
+	trace   func(Eviction)
 }
 
 // WithKVType sets the type of the rows in the KV cache: quant.F16 (the default), quant.F32 or quant.Q8_0.
@@ -32,12 +37,33 @@ func WithContext(tokens int) SessionOption { return func(o *sessionOptions) { o.
 // more memory.
 func WithPrefillBlock(tokens int) SessionOption { return func(o *sessionOptions) { o.block = tokens } }
 
+// WithPolicy chooses what the KV cache keeps, as name:key=value,key=value: "full", the default, every token; another one
+// of [Policies] as many rows as WithKVBudget says.
+func WithPolicy(policy string) SessionOption { return func(o *sessionOptions) { o.policy = policy } }
+
+// WithKVBudget sets how many rows the KV cache keeps per KV head, for policies other than "full". While a prompt is read,
+// the rows of one block come on top of them.
+func WithKVBudget(rows int) SessionOption { return func(o *sessionOptions) { o.budget = rows } }
+
+// WithLayerBudgets sets a budget for each layer, in place of the same for all: see WithKVBudget.
+func WithLayerBudgets(rows []int) SessionOption {
+	return func(o *sessionOptions) { o.budgets = slices.Clone(rows) }
+}
+
+// WithTrace has a function called for every layer and KV head that rows were dropped from.
+func WithTrace(trace func(Eviction)) SessionOption {
+	return func(o *sessionOptions) { o.trace = trace }
+}
+
 func (o *sessionOptions) check() error {
 	if o.context < 0 {
 		return fmt.Errorf("mneme: a context of %d tokens", o.context)
 	}
 	if o.block < 1 {
 		return fmt.Errorf("mneme: a prefill block of %d tokens", o.block)
+	}
+	if o.budget < 0 {
+		return fmt.Errorf("mneme: a budget of %d rows", o.budget)
 	}
 	return nil
 }
@@ -53,6 +79,7 @@ type generateOptions struct {
 	ignoreEnd   bool
 	plainPrompt bool
 	logProbs    bool
+	sampleOn    bool
 }
 
 // WithMaxTokens ends the generation after n tokens. Without it, it goes on to the end of the text as the model sees it,
@@ -86,6 +113,11 @@ func WithIgnoreEnd() Option { return func(o *generateOptions) { o.ignoreEnd = tr
 // WithPlainPrompt takes the prompt literally: what looks like a control token in it is text. Use it for text that comes
 // from elsewhere.
 func WithPlainPrompt() Option { return func(o *generateOptions) { o.plainPrompt = true } }
+
+// WithSamplingContinued goes on with the random numbers where the session's last generation left off, also when the
+// session was saved and loaded between, instead of beginning anew from the seed: a text written in two pieces is then the
+// text written in one.
+func WithSamplingContinued() Option { return func(o *generateOptions) { o.sampleOn = true } }
 
 // WithLogProbs has every token come with its log probability.
 func WithLogProbs() Option { return func(o *generateOptions) { o.logProbs = true } }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/mneme-lm/mneme/internal/sysmem"
+	"github.com/mneme-lm/mneme/kvcache"
 )
 
 // ErrMemory is wrapped when a text would need more memory than there is.
@@ -16,7 +17,7 @@ type Plan struct {
 	RepackedBytes int64 // their copy, if the model was opened WithRepack; the system may then drop most of what is mapped
 	KVBytes       int64 // keys and values of all tokens
 	ScratchBytes  int64 // of the forward pass
-	StateBytes    int64 // of learned memories
+	StateBytes    int64 // of learned memories, and of what a policy remembers of rows
 }
 
 // Plan works out what a session with these options takes when it holds the given number of tokens.
@@ -25,16 +26,44 @@ func (m *Model) Plan(tokens int, opts ...SessionOption) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	kv, err := m.net.CacheConfig(o.rows).Bytes(tokens)
+	e, err := o.eviction(m)
 	if err != nil {
 		return Plan{}, err
 	}
-	return Plan{
-		WeightsBytes:  m.net.WeightBytes(),
-		RepackedBytes: m.repacked,
-		KVBytes:       kv,
-		ScratchBytes:  m.net.ScratchBytes(min(o.block, max(tokens, 1)), 1, tokens, m.runner.Threads()),
-	}, nil
+	kv, err := m.keyValueBytes(&o, e, tokens)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := Plan{WeightsBytes: m.net.WeightBytes(), RepackedBytes: m.repacked, KVBytes: kv}
+	block, logits, rows := min(o.block, max(tokens, 1)), 1, tokens
+	if e != nil {
+		rows = min(tokens, e.MostRows(m.net.KVHeads, block))
+		p.StateBytes = e.MarkBytes(m.net.CacheConfig(o.rows), rows)
+		if needs := e.Needs(); needs.Surprise {
+			block = min(block, m.logitsBlock(block))
+			logits = block
+		}
+		p.ScratchBytes += m.net.PolicyBytes(e, rows)
+	}
+	p.ScratchBytes += m.net.ScratchBytes(block, logits, rows, m.runner.Threads())
+	return p, nil
+}
+
+// keyValueBytes is the most that a session's cache takes on its way to so many tokens.
+func (m *Model) keyValueBytes(o *sessionOptions, e *kvcache.Eviction, tokens int) (int64, error) {
+	cfg := m.net.CacheConfig(o.rows)
+	all, err := cfg.Bytes(tokens)
+	if e == nil {
+		return all, err
+	}
+	bounded, boundedErr := e.Bytes(cfg, o.block)
+	switch {
+	case boundedErr != nil:
+		return all, err
+	case err != nil:
+		return bounded, nil
+	}
+	return min(all, bounded), nil
 }
 
 // refuse returns an error if need more bytes would not fit into memory.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/mneme-lm/mneme/model"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
@@ -23,11 +24,16 @@ type Session struct {
 	options  sessionOptions
 	sequence *model.Sequence
 
-	busy    atomic.Bool
-	tokens  []int32 // read by the model, in order
-	pending []int32 // written by the model and not yet read by it: at most one
-	batch   []model.Row
-	logits  []float32
+	busy      atomic.Bool
+	tokens    []int32 // read by the model, in order
+	pending   []int32 // written by the model and not yet read by it: at most one
+	evictedAt int     // how many tokens there were when rows were last dropped
+	furthest  int     // the largest position that RoPE was given, and one
+	batch     []model.Row
+	logits    []float32
+	expected  []float32 // logits after the last token, for a policy that wants to know how surprising the next one is
+	sampler   []byte    // state of the sampler of the last generation
+	samplerAt int       // how many tokens it knows of
 
 	mu    sync.Mutex
 	stats Stats
@@ -49,9 +55,13 @@ type Stats struct {
 type Memory struct {
 	KVBytes     int64 `json:"kv_bytes"`
 	KVBytesPeak int64 `json:"kv_bytes_peak"`
-	RowsKept    int   `json:"rows_kept"` // per KV head
+	RowsKept    int   `json:"rows_kept"` // per KV head, on the average over layers and heads
 	RowsSeen    int   `json:"rows_seen"`
 	StateBytes  int64 `json:"state_bytes"`
+
+	Policy      string `json:"policy"`
+	Evictions   int    `json:"evictions"`    // how often rows were dropped
+	RowsEvicted int64  `json:"rows_evicted"` // over all layers and heads
 }
 
 func newSessionOptions(opts []SessionOption) (sessionOptions, error) {
@@ -75,7 +85,11 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	if err := refuse(plan.KVBytes, fmt.Sprintf("a context of %d tokens", o.context)); err != nil {
 		return nil, err
 	}
-	sequence, err := m.net.NewSequence(o.rows, o.context)
+	eviction, err := o.eviction(m)
+	if err != nil {
+		return nil, err
+	}
+	sequence, err := m.net.NewSequence(o.rows, o.context, eviction)
 	if err != nil {
 		return nil, err
 	}
@@ -94,13 +108,12 @@ func (s *Session) update(change func(*Stats)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.stats)
-	s.stats.BeyondTrained = max(0, len(s.tokens)-s.model.net.ContextLength)
-	s.stats.Memory = Memory{
-		KVBytes:     cache.Bytes(),
-		KVBytesPeak: cache.PeakBytes(),
-		RowsKept:    cache.Len(),
-		RowsSeen:    len(s.tokens),
-	}
+	s.stats.BeyondTrained = max(0, s.furthest-s.model.net.ContextLength)
+	heads := int64(cache.Config().Layers * cache.Config().Heads)
+	mem := &s.stats.Memory
+	mem.KVBytes, mem.KVBytesPeak, mem.StateBytes = cache.Bytes(), cache.PeakBytes(), cache.MarkBytes()
+	mem.RowsKept, mem.RowsSeen = int((cache.Rows()+heads-1)/heads), len(s.tokens)
+	mem.Policy = s.policyName()
 }
 
 // claim marks the session as in use.
@@ -119,7 +132,8 @@ func (s *Session) Tokens() []int32 {
 	return append(append(make([]int32, 0, s.Len()), s.tokens...), s.pending...)
 }
 
-// Truncate takes the text back to its first n tokens.
+// Truncate takes the text back to its first n tokens. A text whose rows were dropped from the cache since then cannot be
+// taken back, but to its beginning: that is an error (ErrEvicted), and changes nothing. See Snapshot.
 func (s *Session) Truncate(n int) error {
 	if err := s.claim(); err != nil {
 		return err
@@ -128,14 +142,21 @@ func (s *Session) Truncate(n int) error {
 	if n < 0 || n > s.Len() {
 		return fmt.Errorf("mneme: cannot truncate a text of %d tokens to %d", s.Len(), n)
 	}
+	if n == s.Len() {
+		return nil
+	}
 	if n >= len(s.tokens) {
-		s.pending = s.pending[:n-len(s.tokens)]
+		s.pending, s.sampler = s.pending[:n-len(s.tokens)], nil
 		return nil
 	}
 	if err := s.sequence.Cache.Truncate(n); err != nil {
 		return err
 	}
-	s.tokens, s.pending = s.tokens[:n], nil
+	s.sequence.Cache.Trim()
+	s.tokens, s.pending, s.expected = s.tokens[:n:n], nil, nil
+	s.sampler = nil
+	s.evictedAt = min(s.evictedAt, n)
+	s.furthest = s.sequence.NextPosition()
 	s.update(func(*Stats) {})
 	return nil
 }
@@ -151,7 +172,7 @@ func (s *Session) Evaluate(ctx context.Context, tokens []int32, each func(i int,
 	behind := len(s.pending)
 	block := s.options.block
 	if each != nil {
-		block = max(1, min(block, evaluateLogits/s.model.net.Vocabulary))
+		block = s.model.logitsBlock(block)
 	}
 	return s.readOn(ctx, slices.Concat(s.pending, tokens), block, each != nil, func(i int, logits []float32) error {
 		if i < behind || each == nil {
@@ -161,8 +182,13 @@ func (s *Session) Evaluate(ctx context.Context, tokens []int32, each func(i int,
 	})
 }
 
-// evaluateLogits bounds the logits that Evaluate holds at a time: 64 MiB.
+// evaluateLogits bounds the logits that are held at a time: 64 MiB.
 const evaluateLogits = 16 << 20
+
+// logitsBlock is how many tokens of a block are read at a time where the logits after each are wanted.
+func (m *Model) logitsBlock(block int) int {
+	return max(1, min(block, evaluateLogits/m.net.Vocabulary))
+}
 
 // readOn reads tokens that begin with those the model wrote last and has not read.
 func (s *Session) readOn(ctx context.Context, tokens []int32, block int, every bool, each func(i int, logits []float32) error) error {
@@ -185,6 +211,10 @@ func (s *Session) read(ctx context.Context, tokens []int32, block int, every boo
 	if err := s.reserve(len(tokens)); err != nil {
 		return err
 	}
+	if s.wantsSurprise() {
+		block = s.model.logitsBlock(block)
+	}
+	block = s.textOf(block)
 	start := time.Now()
 	read, counted := 0, 0
 	count := func() { // also between blocks, so that Stats tells how far it is
@@ -195,6 +225,9 @@ func (s *Session) read(ctx context.Context, tokens []int32, block int, every boo
 		start, counted = time.Now(), read
 	}
 	defer count()
+	if len(tokens) > 1 {
+		defer s.sequence.Cache.Trim()
+	}
 	for read < len(tokens) {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -203,7 +236,13 @@ func (s *Session) read(ctx context.Context, tokens []int32, block int, every boo
 		last := read+n == len(tokens)
 		first := read
 		var failure error
-		err := s.forward(tokens[read:read+n], &stop, func(i int) bool { return every || last && i == n-1 }, func(i int, logits []float32) {
+		wanted := func(i int) bool { return every || last && i == n-1 }
+		if len(tokens) == 1 {
+			if err := s.makeRoomForOne(&stop); err != nil {
+				return stopped(ctx, err)
+			}
+		}
+		err := s.forward(tokens[read:read+n], &stop, wanted, func(i int, logits []float32) {
 			if failure == nil {
 				failure = each(first+i, logits)
 			}
@@ -215,9 +254,32 @@ func (s *Session) read(ctx context.Context, tokens []int32, block int, every boo
 		if failure != nil {
 			return failure
 		}
+		if len(tokens) > 1 {
+			if err := s.makeRoom(0, 0, tokens, &stop); err != nil {
+				return stopped(ctx, err)
+			}
+		}
 		count()
 	}
 	return nil
+}
+
+// textOf is how many tokens of the text are read at a time, where a policy may need some of a block's rows for itself.
+func (s *Session) textOf(block int) int {
+	if e := s.sequence.Eviction; e != nil {
+		if p, ok := e.Policy().(kvcache.Prober); ok {
+			return max(1, min(block, p.Text(block)))
+		}
+	}
+	return block
+}
+
+// makeRoomForOne drops rows before a single token is read, if its row would be one too many: some at a time.
+func (s *Session) makeRoomForOne(stop *atomic.Bool) error {
+	if s.sequence.Eviction == nil {
+		return nil
+	}
+	return s.makeRoom(1, s.sequence.Eviction.Interval(), nil, stop)
 }
 
 // stopped turns the runner's word that it was stopped into the reason.
@@ -236,11 +298,20 @@ func (s *Session) forward(tokens []int32, stop *atomic.Bool, wanted func(i int) 
 			Token: id, Position: int32(len(s.tokens) + i), Sequence: s.sequence, Logits: wanted(i),
 		})
 	}
-	if err := s.model.runner.Forward(s.batch, stop, each); err != nil {
-		return err
+	if !s.wantsSurprise() {
+		if err := s.model.runner.Forward(s.batch, stop, each); err != nil {
+			return err
+		}
+		s.took(tokens)
+		return nil
 	}
+	return s.forwardSurprised(tokens, stop, wanted, each)
+}
+
+// took notes tokens that the model has read.
+func (s *Session) took(tokens []int32) {
 	s.tokens = append(s.tokens, tokens...)
-	return nil
+	s.furthest = max(s.furthest, s.sequence.NextPosition())
 }
 
 // reserve refuses n more tokens if their keys and values would not fit into memory, or their positions into a number.
@@ -249,7 +320,7 @@ func (s *Session) reserve(n int) error {
 	if n > most-len(s.tokens) {
 		return fmt.Errorf("mneme: a text of %d tokens is longer than the %d that positions can count", len(s.tokens)+n, most)
 	}
-	bytes, err := s.sequence.Cache.Config().Bytes(len(s.tokens) + n)
+	bytes, err := s.model.keyValueBytes(&s.options, s.sequence.Eviction, len(s.tokens)+n)
 	if err != nil {
 		return err
 	}

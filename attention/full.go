@@ -23,6 +23,9 @@ type Queries struct {
 	OutStride int
 	Heads     int     // queries of a row
 	Positions []int32 // of the rows, ascending
+	// Turn, if it is not nil, rotates the keys before they meet the queries. Its First is the column of the view's first
+	// row.
+	Turn *kernels.Turn
 }
 
 // Full attends from each query to all rows of the view that it may see: those at positions up to its own, and within the
@@ -91,7 +94,7 @@ func (s *Scratch) span(impl *kernels.Implementation, q *Queries, view *kvcache.V
 	keySize, valueSize := view.KeyBytes, view.ValueBytes
 	m := len(q.Positions) * q.Heads
 	scores := s.room(&s.scores, m*max(n, kvcache.PageRows))[:m*n] // a page's at once: the next token has one row more
-	impl.Scores(scores, n, s.queries, view.KeyDim, span.Keys[low*keySize:(low+n)*keySize], view.Type, n, nil, s.kernels)
+	impl.Scores(scores, n, s.queries, view.KeyDim, span.Keys[low*keySize:(low+n)*keySize], view.Type, n, s.turned(q, span.First+low), s.kernels)
 	for i, pos := range q.Positions {
 		from, end := visible(span, pos, p.Window)
 		from, end = max(from-low, 0), end-low
@@ -108,6 +111,16 @@ func (s *Scratch) weigh(impl *kernels.Implementation, scores []float32, from, en
 		clear(scores)
 		return
 	}
+	most, sum := p.softmax(impl, scores, from, end, to.most[h])
+	if most > to.most[h] {
+		to.rescale(h, exp(to.most[h]-most))
+		to.most[h] = most
+	}
+	to.sum[h] += sum
+}
+
+// softmax makes the scores [from, end) exp(score−m), all others 0, and returns m, which is at least most, and the sum.
+func (p *Params) softmax(impl *kernels.Implementation, scores []float32, from, end int, most float32) (m, sum float32) {
 	scale := p.Scale
 	if p.Softcap > 0 {
 		seen := scores[from:end]
@@ -119,10 +132,15 @@ func (s *Scratch) weigh(impl *kernels.Implementation, scores []float32, from, en
 	}
 	fill(scores[:from], hidden)
 	fill(scores[end:], hidden)
-	most, sum := impl.Softmax(scores, scale, to.most[h])
-	if most > to.most[h] {
-		to.rescale(h, exp(to.most[h]-most))
-		to.most[h] = most
+	return impl.Softmax(scores, scale, most)
+}
+
+// turned is the rotation of the keys from number row of the view on.
+func (s *Scratch) turned(q *Queries, row int) *kernels.Turn {
+	if q.Turn == nil {
+		return nil
 	}
-	to.sum[h] += sum
+	s.turn = *q.Turn
+	s.turn.First += row
+	return &s.turn
 }

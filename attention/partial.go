@@ -91,6 +91,7 @@ type Scratch struct {
 	queries     []float32 // [queries, keyDim], in packed or where the caller has them
 	scores      []float32
 	total, next []float32
+	turn        kernels.Turn
 }
 
 // NewScratch makes scratch memory that shares a thread's kernel scratch.

@@ -26,6 +26,9 @@ type PerplexityOptions struct {
 	// Stream reads the text as one, however long: every token but the first is scored, after all that came before it.
 	// Window and Chunks have no meaning then.
 	Stream bool
+	// Part is the number of tokens of a stream after which its perplexity is reported beside that of the whole. 0: no
+	// parts.
+	Part int
 	// Tokens takes the first tokens of the text, as many as it has if that is less. 0: all.
 	Tokens int
 	// Session configures the session that reads.
@@ -43,10 +46,18 @@ type PerplexityResult struct {
 	Scored     int           // of those
 	Windows    int           // 1 for a stream
 	Window     int           // tokens in each
+	Parts      []Part        // of a stream
 	Elapsed    time.Duration // without the tokenizer's
 	// BeyondTrained is how many tokens a window is longer than what the model was trained for.
 	BeyondTrained int
 	Memory        mneme.Memory // after the last window
+}
+
+// Part is a stretch of a stream.
+type Part struct {
+	First      int     // number of its first scored token in the text
+	Scored     int     // tokens
+	Perplexity float64 // of these alone
 }
 
 // TokensPerSecond is the speed of the measurement.
@@ -102,13 +113,16 @@ type perplexity struct {
 
 	progress func(done, total int)
 	nll      moments
+	part     moments // of the part under way
+	partSize int     // 0: no parts
+	parts    []Part
 	elapsed  time.Duration
 	beyond   int
 }
 
 func newPerplexity(m *mneme.Model, tokens []int32, o PerplexityOptions) (*perplexity, error) {
-	if o.Window < 0 || o.Chunks < 0 || o.Tokens < 0 {
-		return nil, fmt.Errorf("%d windows of %d in the first %d tokens: want no negative number", o.Chunks, o.Window, o.Tokens)
+	if o.Window < 0 || o.Chunks < 0 || o.Tokens < 0 || o.Part < 0 {
+		return nil, fmt.Errorf("%d windows of %d in the first %d tokens, parts of %d: want no negative number", o.Chunks, o.Window, o.Tokens, o.Part)
 	}
 	if o.Tokens > 0 {
 		tokens = tokens[:min(o.Tokens, len(tokens))]
@@ -128,6 +142,7 @@ func newPerplexity(m *mneme.Model, tokens []int32, o PerplexityOptions) (*perple
 // cut decides about the windows.
 func (p *perplexity) cut(m *mneme.Model, o PerplexityOptions) error {
 	if o.Stream {
+		p.partSize = o.Part
 		if len(p.tokens) < 2 {
 			return fmt.Errorf("the text has %d tokens: of two or more, all but the first are scored", len(p.tokens))
 		}
@@ -192,12 +207,30 @@ func (p *perplexity) read(ctx context.Context, i int) error {
 		if err != nil {
 			return fmt.Errorf("token %d of the text (id %d): %w", begin+next, window[next], err)
 		}
-		p.nll.add(-logProb)
+		p.add(next, -logProb)
 		p.progress(begin+next+1, total)
 		return nil
 	})
+	p.endPart(p.window)
 	p.beyond = max(p.beyond, p.session.Stats().BeyondTrained)
 	return err
+}
+
+// add counts the negative log-likelihood of a token.
+func (p *perplexity) add(token int, nll float64) {
+	p.nll.add(nll)
+	p.part.add(nll)
+	if p.part.n == p.partSize {
+		p.endPart(token + 1)
+	}
+}
+
+// endPart closes a part of a stream before the given token.
+func (p *perplexity) endPart(token int) {
+	if p.partSize > 0 && p.part.n > 0 {
+		p.parts = append(p.parts, Part{First: token - p.part.n, Scored: p.part.n, Perplexity: math.Exp(p.part.mean())})
+	}
+	p.part = moments{}
 }
 
 func (p *perplexity) result() PerplexityResult {
@@ -210,6 +243,7 @@ func (p *perplexity) result() PerplexityResult {
 		Scored:        p.nll.n,
 		Windows:       p.windows,
 		Window:        p.window,
+		Parts:         p.parts,
 		Elapsed:       p.elapsed,
 		BeyondTrained: p.beyond,
 		Memory:        p.session.Stats().Memory,

@@ -206,8 +206,12 @@ func (t *throughput) atDepth(ctx context.Context, depth int, tests []*speedTest)
 		return err
 	}
 	t.makeTokens()
+	from, err := s.Snapshot()
+	if err != nil {
+		return err
+	}
 	for _, test := range tests {
-		if err := t.run(ctx, s, test); err != nil {
+		if err := t.run(ctx, s, from, test); err != nil {
 			return fmt.Errorf("%s: %w", test.name(), err)
 		}
 	}
@@ -223,12 +227,12 @@ func (t *throughput) makeTokens() {
 }
 
 // run runs one test as often as asked for.
-func (t *throughput) run(ctx context.Context, s *mneme.Session, test *speedTest) error {
-	if _, err := t.once(ctx, s, test, test.warmUp()); err != nil {
+func (t *throughput) run(ctx context.Context, s *mneme.Session, from *mneme.Snapshot, test *speedTest) error {
+	if _, err := t.once(ctx, s, from, test, test.warmUp()); err != nil {
 		return err
 	}
 	for range t.options.Repeats {
-		elapsed, err := t.once(ctx, s, test, test.tokens)
+		elapsed, err := t.once(ctx, s, from, test, test.tokens)
 		if err != nil {
 			return err
 		}
@@ -238,7 +242,7 @@ func (t *throughput) run(ctx context.Context, s *mneme.Session, test *speedTest)
 }
 
 // once has the session go on by n tokens, and takes it back to the depth.
-func (t *throughput) once(ctx context.Context, s *mneme.Session, test *speedTest, n int) (time.Duration, error) {
+func (t *throughput) once(ctx context.Context, s *mneme.Session, from *mneme.Snapshot, test *speedTest, n int) (time.Duration, error) {
 	step := 1
 	if test.prompt {
 		step = n
@@ -252,7 +256,7 @@ func (t *throughput) once(ctx context.Context, s *mneme.Session, test *speedTest
 	elapsed := max(time.Since(start), 1)
 	t.done += n
 	t.options.Progress(t.done, t.total)
-	return elapsed, s.Truncate(test.depth)
+	return elapsed, s.Restore(from)
 }
 
 // rows holds the tests against the limits.

@@ -1,5 +1,6 @@
 // Package kvcache stores the keys and values of past tokens: rows in pages that are allocated as they are needed, one
-// list of rows per layer and KV head, each row with the position of its token in the text.
+// list of rows per layer and KV head, each row with the position of its token in the text. Policies, one to a file, decide
+// which rows a cache of a given budget keeps.
 package kvcache
 
 import (
@@ -7,22 +8,21 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
-// PageRows is the number of rows in a page. Small enough that a short text wastes little, large enough that attention
-// works on long runs of memory.
-const PageRows = 128
-
 // ErrPosition is wrapped by the errors about positions that do not ascend.
 var ErrPosition = errors.New("positions must ascend")
+
+// ErrEvicted is wrapped where a cache is to go back behind rows that are gone.
+var ErrEvicted = errors.New("rows were evicted since")
 
 // Config is the shape of a cache.
 type Config struct {
 	Layers, Heads    int // Heads: KV heads per layer
 	KeyDim, ValueDim int
 	Type             quant.Type // of the rows: F32, F16 or Q8_0
+	Marks            int        // numbers that go with each row, for a policy
 }
 
 // rowBytes returns the sizes of a stored key and value.
@@ -32,7 +32,7 @@ func (c Config) rowBytes() (key, value int, err error) {
 	default:
 		return 0, 0, fmt.Errorf("kvcache: rows of type %s are not supported (f32, f16, q8_0 are)", c.Type)
 	}
-	if c.Layers < 1 || c.Heads < 1 || c.KeyDim < 1 || c.ValueDim < 1 {
+	if c.Layers < 1 || c.Heads < 1 || c.KeyDim < 1 || c.ValueDim < 1 || c.Marks < 0 {
 		return 0, 0, fmt.Errorf("kvcache: %d layers of %d heads with keys of %d and values of %d", c.Layers, c.Heads, c.KeyDim, c.ValueDim)
 	}
 	if key, err = c.Type.RowBytes(c.KeyDim); err != nil {
@@ -53,7 +53,7 @@ func (c Config) Bytes(rows int) (int64, error) {
 	if rows < 0 {
 		return 0, fmt.Errorf("kvcache: %d rows", rows)
 	}
-	page := int64(c.Layers) * int64(c.Heads) * int64(key+value) * PageRows
+	page := int64(c.Layers) * int64(c.Heads) * (&pool{key: key, value: value}).pageBytes()
 	pages := int64(rows) / PageRows
 	if rows%PageRows > 0 {
 		pages++
@@ -64,22 +64,15 @@ func (c Config) Bytes(rows int) (int64, error) {
 	return pages * page, nil
 }
 
-// Cache keeps every row it is given. One goroutine at a time may change it, but for Put.
+// Cache keeps the rows that it is given until it is told to drop some. One goroutine at a time may change it, but for Put
+// and Keep.
 type Cache struct {
-	cfg      Config
-	keyBytes int
-	valBytes int
-	pages    []*page
-	rows     int
-	views    []View // [layers · heads]
-	peak     int64
-}
-
-// page holds PageRows rows, whole groups of keys, of every layer and head. A page that a snapshot shares is never written to.
-type page struct {
-	layers    [][]byte // per layer: for each head the keys, then the values
-	positions []int32  // of the rows in use
-	shared    bool
+	cfg     Config
+	pool    pool
+	lists   []list // [layers · heads]
+	seen    int    // rows per KV head, those dropped among them
+	evicted int    // what seen was when rows were last dropped by Keep
+	last    int32  // position of the newest row
 }
 
 // New makes an empty cache. The row type must be F32, F16 or Q8_0, and fit the head sizes.
@@ -88,9 +81,10 @@ func New(cfg Config) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cache{cfg: cfg, keyBytes: key, valBytes: value, views: make([]View, cfg.Layers*cfg.Heads)}
-	for i := range c.views {
-		c.views[i] = View{Type: cfg.Type, KeyDim: cfg.KeyDim, ValueDim: cfg.ValueDim, KeyBytes: key, ValueBytes: value}
+	c := &Cache{cfg: cfg, pool: pool{cfg: cfg, key: key, value: value}, lists: make([]list, cfg.Layers*cfg.Heads), last: -1}
+	for i := range c.lists {
+		c.lists[i].view = View{Type: cfg.Type, KeyDim: cfg.KeyDim, ValueDim: cfg.ValueDim, KeyBytes: key, ValueBytes: value}
+		c.lists[i].marks = make([][]float32, cfg.Marks)
 	}
 	return c, nil
 }
@@ -98,140 +92,152 @@ func New(cfg Config) (*Cache, error) {
 // Config returns the shape of the cache.
 func (c *Cache) Config() Config { return c.cfg }
 
-// Len is the number of rows per KV head.
-func (c *Cache) Len() int { return c.rows }
+// Seen is the number of rows per KV head that the cache was given, whether they are still there or not.
+func (c *Cache) Seen() int { return c.seen }
 
-// LastPosition is the position of the newest row, -1 if there is none.
-func (c *Cache) LastPosition() int32 {
-	if c.rows == 0 {
-		return -1
+// Len is the number of rows that a KV head of a layer has.
+func (c *Cache) Len(layer, head int) int { return c.list(layer, head).rows }
+
+func (c *Cache) list(layer, head int) *list { return &c.lists[layer*c.cfg.Heads+head] }
+
+// MostRows is the number of rows of the KV head that has the most.
+func (c *Cache) MostRows() int {
+	most := 0
+	for i := range c.lists {
+		most = max(most, c.lists[i].rows)
 	}
-	return c.pages[(c.rows-1)/PageRows].positions[(c.rows-1)%PageRows]
+	return most
 }
 
-func (c *Cache) pageBytes() int64 {
-	return int64(c.cfg.Layers) * int64(c.cfg.Heads) * int64(c.keyBytes+c.valBytes) * PageRows
+// Rows is the number of rows of all layers and KV heads together.
+func (c *Cache) Rows() int64 {
+	var n int64
+	for i := range c.lists {
+		n += int64(c.lists[i].rows)
+	}
+	return n
 }
 
-// Bytes is the memory allocated for keys and values now. Pages shared with snapshots count.
-func (c *Cache) Bytes() int64 { return int64(len(c.pages)) * c.pageBytes() }
+// LastPosition is the position of the newest row that the cache was given, -1 if there was none.
+func (c *Cache) LastPosition() int32 { return c.last }
+
+// Bytes is the memory allocated for rows now: for keys, values and positions, in pages that are in use or kept for the
+// next rows. Pages shared with snapshots count.
+func (c *Cache) Bytes() int64 {
+	now, _ := c.pool.bytes()
+	return now
+}
 
 // PeakBytes is the most that Bytes has been.
-func (c *Cache) PeakBytes() int64 { return c.peak }
+func (c *Cache) PeakBytes() int64 {
+	_, peak := c.pool.bytes()
+	return peak
+}
 
-// Append makes a row for each position, in every layer and head, and returns the index of the first. Positions must
-// ascend, and lie after those already there; otherwise nothing is changed. The rows are to be filled with Put.
+// MarkBytes is the memory of the numbers that go with the rows.
+func (c *Cache) MarkBytes() int64 {
+	var n int64
+	for i := range c.lists {
+		for _, marks := range c.lists[i].marks {
+			n += 4 * int64(cap(marks))
+		}
+	}
+	return n
+}
+
+// Trim gives memory back that no row needs now.
+func (c *Cache) Trim() { c.pool.trim() }
+
+// Append makes a row for each position, in every layer and head, and returns the number of the first: how many the cache
+// had been given before. Positions must ascend, and lie after those already there; otherwise nothing is changed. The
+// rows are to be filled with Put.
 func (c *Cache) Append(positions []int32) (first int, err error) {
-	last := c.LastPosition()
+	last := c.last
 	for _, p := range positions {
 		if p <= last {
 			return 0, fmt.Errorf("kvcache: position %d after %d: %w", p, last, ErrPosition)
 		}
 		last = p
 	}
-	first = c.rows
-	for _, p := range positions {
-		pg := c.writable(c.rows / PageRows)
-		pg.positions = append(pg.positions, p)
-		c.rows++
+	for i := range c.lists {
+		c.lists[i].extend(&c.pool, positions)
 	}
-	c.refresh(first / PageRows)
+	first = c.seen
+	c.last, c.seen = last, c.seen+len(positions)
 	return first, nil
 }
 
-// writable returns page i, which is new, or the last one, and not shared.
-func (c *Cache) writable(i int) *page {
-	switch {
-	case i == len(c.pages):
-		c.pages = append(c.pages, c.newPage())
-		c.peak = max(c.peak, c.Bytes())
-	case c.pages[i].shared:
-		pg := c.newPage()
-		for l, slab := range c.pages[i].layers {
-			copy(pg.layers[l], slab)
-		}
-		pg.positions = append(pg.positions, c.pages[i].positions...)
-		c.pages[i] = pg
-	}
-	return c.pages[i]
-}
-
-func (c *Cache) newPage() *page {
-	pg := &page{layers: make([][]byte, c.cfg.Layers), positions: make([]int32, 0, PageRows)}
-	for l := range pg.layers {
-		pg.layers[l] = make([]byte, c.cfg.Heads*(c.keyBytes+c.valBytes)*PageRows)
-	}
-	return pg
-}
-
-// head returns the memory of a head's keys and values in a page.
-func (c *Cache) head(pg *page, layer, head int) (keys, values []byte) {
-	size := (c.keyBytes + c.valBytes) * PageRows
-	slab := pg.layers[layer][head*size : (head+1)*size]
-	return slab[:c.keyBytes*PageRows], slab[c.keyBytes*PageRows:]
-}
-
-// refresh brings the views up to date from page first on.
-func (c *Cache) refresh(first int) {
-	for i := range c.views {
-		v := &c.views[i]
-		v.Spans = v.Spans[:min(first, len(v.Spans))]
-		for _, pg := range c.pages[first:] {
-			keys, values := c.head(pg, i/c.cfg.Heads, i%c.cfg.Heads)
-			n := len(pg.positions)
-			groups := (n + kernels.KeyGroup - 1) / kernels.KeyGroup * kernels.KeyGroup
-			v.Spans = append(v.Spans, Span{Keys: keys[:groups*c.keyBytes], Values: values[:n*c.valBytes], Positions: pg.positions})
-		}
-	}
-}
-
-// Put fills rows from row first on, of one layer and KV head, with keys and values in their stored form: whole rows of
-// the cache's type, as many keys as values. The rows must have been appended. It may run in several goroutines at once
-// for different rows or heads.
+// Put fills rows from number first on (see Append), of one layer and KV head, with keys and values in their stored form:
+// whole rows of the cache's type, as many keys as values. The rows must have been appended, and none dropped by Keep
+// since. It may run in several goroutines at once for different rows or heads.
 func (c *Cache) Put(layer, head, first int, keys, values []byte) error {
-	n := len(keys) / c.keyBytes
-	if len(keys) != n*c.keyBytes || len(values) != n*c.valBytes {
-		return fmt.Errorf("kvcache: %d bytes of keys and %d of values are not as many rows of %d and %d", len(keys), len(values), c.keyBytes, c.valBytes)
+	n := len(keys) / c.pool.key
+	if len(keys) != n*c.pool.key || len(values) != n*c.pool.value {
+		return fmt.Errorf("kvcache: %d bytes of keys and %d of values are not as many rows of %d and %d", len(keys), len(values), c.pool.key, c.pool.value)
 	}
-	if first < 0 || first > c.rows || n > c.rows-first || layer < 0 || layer >= c.cfg.Layers || head < 0 || head >= c.cfg.Heads {
+	if layer < 0 || layer >= c.cfg.Layers || head < 0 || head >= c.cfg.Heads {
+		return fmt.Errorf("kvcache: no head %d in layer %d", head, layer)
+	}
+	l := c.list(layer, head)
+	at := l.rows - (c.seen - first)
+	if first < c.evicted || at < 0 || at > l.rows || n > l.rows-at {
 		return fmt.Errorf("kvcache: no %d rows from %d on of head %d in layer %d", n, first, head, layer)
 	}
-	for i := range n {
-		k, v := c.head(c.pages[(first+i)/PageRows], layer, head)
-		at := (first + i) % PageRows
-		kernels.PutKey(k, c.cfg.Type, c.cfg.KeyDim, at, keys[i*c.keyBytes:(i+1)*c.keyBytes])
-		copy(v[at*c.valBytes:], values[i*c.valBytes:(i+1)*c.valBytes])
-	}
+	l.put(c.cfg.Type, at, keys, values)
 	return nil
 }
 
 // View returns the rows of one layer and KV head.
-func (c *Cache) View(layer, head int) View { return c.views[layer*c.cfg.Heads+head] }
+func (c *Cache) View(layer, head int) View { return c.list(layer, head).view }
 
-// Truncate drops all rows but the first n and frees their pages.
-func (c *Cache) Truncate(n int) error {
-	if n < 0 || n > c.rows {
-		return fmt.Errorf("kvcache: cannot truncate %d rows to %d", c.rows, n)
+// Keep drops all rows of a layer and KV head but those whose numbers in its view are given, which must ascend. The rows
+// that stay keep their order, their positions and their bits. It may run in several goroutines at once for different
+// heads; afterwards, Evicted says that it is done.
+func (c *Cache) Keep(layer, head int, rows []int32) error {
+	if layer < 0 || layer >= c.cfg.Layers || head < 0 || head >= c.cfg.Heads {
+		return fmt.Errorf("kvcache: no head %d in layer %d", head, layer)
 	}
-	if n == c.rows {
-		return nil
-	}
-	keep := (n + PageRows - 1) / PageRows
-	clear(c.pages[keep:])
-	c.pages = c.pages[:keep]
-	c.rows = n
-	if keep > 0 {
-		last := c.pages[keep-1]
-		used := n - (keep-1)*PageRows
-		if last.shared {
-			last = &page{layers: last.layers, positions: last.positions, shared: true}
-			c.pages[keep-1] = last
+	l := c.list(layer, head)
+	last := int32(-1)
+	for _, r := range rows {
+		if r <= last || int(r) >= l.rows {
+			return fmt.Errorf("kvcache: row %d after %d of the %d of head %d in layer %d cannot be kept", r, last, l.rows, head, layer)
 		}
-		last.positions = last.positions[:used:PageRows]
+		last = r
 	}
-	for i := range c.views {
-		clear(c.views[i].Spans[keep:])
+	l.keep(&c.pool, rows)
+	return nil
+}
+
+// Evicted notes that rows were dropped: what lies before cannot be gone back to.
+func (c *Cache) Evicted() { c.evicted = c.seen }
+
+// Truncate takes the cache back to when it had been given n rows per KV head. It fails, and changes nothing, if rows were
+// evicted since.
+func (c *Cache) Truncate(n int) error {
+	if n < 0 || n > c.seen {
+		return fmt.Errorf("kvcache: cannot truncate %d rows to %d", c.seen, n)
 	}
-	c.refresh(max(keep-1, 0))
+	if n > 0 && n < c.evicted {
+		return fmt.Errorf("kvcache: cannot truncate %d rows to %d: %w", c.seen, n, ErrEvicted)
+	}
+	drop := c.seen - n
+	for i := range c.lists {
+		l := &c.lists[i]
+		if n == 0 {
+			l.cut(&c.pool, 0)
+			continue
+		}
+		l.cut(&c.pool, l.rows-drop)
+	}
+	if n == 0 {
+		c.evicted = 0
+	}
+	c.seen, c.last = n, -1
+	for i := range c.lists {
+		if l := &c.lists[i]; l.rows > 0 {
+			c.last = max(c.last, l.position(l.rows-1))
+		}
+	}
 	return nil
 }

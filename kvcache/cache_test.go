@@ -21,14 +21,41 @@ func mustNew(t interface{ Fatal(...any) }, cfg Config) *Cache {
 	return c
 }
 
-// reference is a cache as one would write it down: positions, and for each a number from which its rows follow.
+// reference is a cache as one would write it down: for each layer and head the rows' positions, and a number from which
+// the row follows.
 type reference struct {
-	positions []int32
-	marks     []float32
+	heads   [][]refRow // [layers · heads]
+	seen    int
+	evicted int
+	last    int32
+}
+
+type refRow struct {
+	position int32
+	mark     float32
+}
+
+func newReference(cfg Config) *reference {
+	return &reference{heads: make([][]refRow, cfg.Layers*cfg.Heads), last: -1}
+}
+
+// uniform is a reference whose heads all have the same rows.
+func uniform(cfg Config, rows ...refRow) *reference {
+	r := newReference(cfg)
+	for i := range r.heads {
+		r.heads[i] = rows
+	}
+	r.seen = len(rows)
+	return r
 }
 
 func (r *reference) clone() *reference {
-	return &reference{slices.Clone(r.positions), slices.Clone(r.marks)}
+	c := *r
+	c.heads = make([][]refRow, len(r.heads))
+	for i := range c.heads {
+		c.heads[i] = slices.Clone(r.heads[i])
+	}
+	return &c
 }
 
 // fill puts rows that name their mark, layer, head and dimension.
@@ -79,35 +106,47 @@ func check(t interface {
 	Fatal(...any)
 	Fatalf(string, ...any)
 }, c *Cache, want *reference) {
-	if c.Len() != len(want.positions) {
-		t.Fatalf("%d rows, want %d", c.Len(), len(want.positions))
+	if c.Seen() != want.seen {
+		t.Fatalf("%d rows were seen, want %d", c.Seen(), want.seen)
 	}
 	for l := range c.cfg.Layers {
 		for h := range c.cfg.Heads {
-			view, at := c.View(l, h), 0
-			for _, span := range view.Spans {
-				keys, values := decode(t, keyRows(&view, &span)), decode(t, span.Values)
-				if len(keys) != span.Rows()*c.cfg.KeyDim || len(values) != span.Rows()*c.cfg.ValueDim {
-					t.Fatalf("a span of %d rows holds %d and %d values", span.Rows(), len(keys), len(values))
-				}
-				for r, pos := range span.Positions {
-					if pos != want.positions[at] {
-						t.Fatalf("row %d is at position %d, want %d", at, pos, want.positions[at])
-					}
-					for i := range c.cfg.KeyDim {
-						if got := keys[r*c.cfg.KeyDim+i]; got != entry(want.marks[at], l, h, i) {
-							t.Fatalf("key of row %d, layer %d, head %d: %v", at, l, h, got)
-						}
-					}
-					if got := values[r*c.cfg.ValueDim]; got != -entry(want.marks[at], l, h, 0) {
-						t.Fatalf("value of row %d, layer %d, head %d: %v", at, l, h, got)
-					}
-					at++
+			checkHead(t, c, l, h, want.heads[l*c.cfg.Heads+h])
+		}
+	}
+}
+
+func checkHead(t interface {
+	Fatal(...any)
+	Fatalf(string, ...any)
+}, c *Cache, l, h int, want []refRow) {
+	view, rows, at := c.View(l, h), c.RowsOf(l, h), 0
+	if c.Len(l, h) != len(want) || view.Rows() != len(want) || rows.Len() != len(want) {
+		t.Fatalf("%d rows, a view of %d, want %d", c.Len(l, h), view.Rows(), len(want))
+	}
+	for _, span := range view.Spans {
+		keys, values := decode(t, keyRows(&view, &span)), decode(t, span.Values)
+		if span.First != at || len(keys) != span.Rows()*c.cfg.KeyDim || len(values) != span.Rows()*c.cfg.ValueDim {
+			t.Fatalf("a span of %d rows from %d holds %d and %d values", span.Rows(), span.First, len(keys), len(values))
+		}
+		for r, pos := range span.Positions {
+			if pos != want[at].position || rows.Position(at) != pos {
+				t.Fatalf("row %d is at position %d, want %d", at, pos, want[at].position)
+			}
+			for i := range c.cfg.KeyDim {
+				if got := keys[r*c.cfg.KeyDim+i]; got != entry(want[at].mark, l, h, i) {
+					t.Fatalf("key of row %d, layer %d, head %d: %v", at, l, h, got)
 				}
 			}
-			if at != c.Len() {
-				t.Fatalf("a view of %d rows, want %d", at, c.Len())
+			if got := values[r*c.cfg.ValueDim]; got != -entry(want[at].mark, l, h, 0) {
+				t.Fatalf("value of row %d, layer %d, head %d: %v", at, l, h, got)
 			}
+			for k := range c.cfg.Marks {
+				if got := rows.Mark(k)[at]; got != want[at].mark+float32(k) {
+					t.Fatalf("mark %d of row %d, layer %d, head %d: %v", k, at, l, h, got)
+				}
+			}
+			at++
 		}
 	}
 }
@@ -121,8 +160,10 @@ func decode(t interface{ Fatal(...any) }, rows []byte) []float32 {
 }
 
 func TestCacheAgainstReference(t *testing.T) {
+	cfg := small
+	cfg.Marks = 2
 	rapid.Check(t, func(t *rapid.T) {
-		c, want := mustNew(t, small), &reference{}
+		c, want := mustNew(t, cfg), newReference(cfg)
 		type saved struct {
 			snapshot *Snapshot
 			contents *reference
@@ -139,21 +180,60 @@ func TestCacheAgainstReference(t *testing.T) {
 					positions = append(positions, pos)
 				}
 				first, err := c.Append(positions)
-				if err != nil || first != len(want.positions) {
-					t.Fatalf("first row %d, want %d; error %v", first, len(want.positions), err)
+				if err != nil || first != want.seen {
+					t.Fatalf("first row %d, want %d; error %v", first, want.seen, err)
 				}
 				for i, p := range positions {
 					mark++
 					fill(t, c, first+i, mark)
-					want.positions, want.marks = append(want.positions, p), append(want.marks, mark)
+					for j := range want.heads {
+						rows := c.RowsOf(j/cfg.Heads, j%cfg.Heads)
+						for k := range cfg.Marks {
+							rows.Mark(k)[rows.Len()-len(positions)+i] += mark + float32(k)
+						}
+						want.heads[j] = append(want.heads[j], refRow{p, mark})
+					}
 				}
+				want.seen, want.last = want.seen+len(positions), pos
+			},
+			"keep": func(t *rapid.T) {
+				for j := range want.heads {
+					var keep []int32
+					var left []refRow
+					share := rapid.IntRange(0, 4).Draw(t, "quarters")
+					for i, row := range want.heads[j] {
+						if share == 4 || rapid.IntRange(0, 3).Draw(t, "row") < share {
+							keep, left = append(keep, int32(i)), append(left, row)
+						}
+					}
+					if err := c.Keep(j/cfg.Heads, j%cfg.Heads, keep); err != nil {
+						t.Fatal(err)
+					}
+					want.heads[j] = left
+				}
+				c.Evicted()
+				want.evicted = want.seen
 			},
 			"truncate": func(t *rapid.T) {
-				n := rapid.IntRange(0, c.Len()).Draw(t, "rows")
-				if err := c.Truncate(n); err != nil {
+				n := rapid.IntRange(0, c.Seen()).Draw(t, "rows")
+				err := c.Truncate(n)
+				if n > 0 && n < want.evicted {
+					if !errors.Is(err, ErrEvicted) {
+						t.Fatalf("went back to %d rows, after rows were dropped at %d: error %v", n, want.evicted, err)
+					}
+					return
+				}
+				if err != nil {
 					t.Fatal(err)
 				}
-				want.positions, want.marks = want.positions[:n], want.marks[:n]
+				want.last = -1
+				for j, rows := range want.heads {
+					want.heads[j] = rows[:max(0, len(rows)-(want.seen-n))]
+					if n == 0 {
+						want.heads[j] = nil
+					}
+				}
+				want.seen, want.evicted = n, min(n, want.evicted)
 			},
 			"snapshot": func(t *rapid.T) {
 				snapshots = append(snapshots, saved{c.Snapshot(), want.clone()})
@@ -170,13 +250,35 @@ func TestCacheAgainstReference(t *testing.T) {
 			},
 			"": func(t *rapid.T) {
 				check(t, c, want)
-				pages := (c.Len() + PageRows - 1) / PageRows
-				if bytes, _ := small.Bytes(c.Len()); c.Bytes() != bytes || bytes != int64(pages)*2*3*(4+2)*4*PageRows || c.PeakBytes() < bytes {
+				pages := 0
+				for _, rows := range want.heads {
+					pages += (len(rows) + PageRows - 1) / PageRows
+				}
+				c.Trim()
+				if bytes := int64(pages) * ((4+2)*4 + 4) * PageRows; c.Bytes() != bytes || c.PeakBytes() < bytes {
 					t.Fatalf("%d bytes, peak %d, for %d pages", c.Bytes(), c.PeakBytes(), pages)
 				}
 			},
 		})
 	})
+}
+
+func TestKeepRefusesRowsThatAreNotThere(t *testing.T) {
+	c := mustNew(t, small)
+	if _, err := c.Append([]int32{0, 1, 2}); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		layer, head int
+		rows        []int32
+	}{{0, 0, []int32{3}}, {0, 0, []int32{-1}}, {0, 0, []int32{1, 1}}, {0, 0, []int32{2, 0}}, {2, 0, nil}, {0, 3, nil}, {-1, 0, nil}} {
+		if err := c.Keep(x.layer, x.head, x.rows); err == nil {
+			t.Errorf("%+v was accepted", x)
+		}
+		if c.Len(0, 0) != 3 {
+			t.Fatalf("%+v left %d rows", x, c.Len(0, 0))
+		}
+	}
 }
 
 func TestSnapshotIsSharedBetweenCaches(t *testing.T) {
@@ -196,8 +298,8 @@ func TestSnapshotIsSharedBetweenCaches(t *testing.T) {
 		}
 		fill(t, c, 2, float32(10+i))
 	}
-	check(t, a, &reference{[]int32{0, 1, 7}, []float32{1, 2, 10}})
-	check(t, b, &reference{[]int32{0, 1, 7}, []float32{1, 2, 11}})
+	check(t, a, uniform(small, refRow{0, 1}, refRow{1, 2}, refRow{7, 10}))
+	check(t, b, uniform(small, refRow{0, 1}, refRow{1, 2}, refRow{7, 11}))
 	other := small
 	other.Heads++
 	if err := mustNew(t, other).Restore(s); err == nil {
@@ -208,8 +310,8 @@ func TestSnapshotIsSharedBetweenCaches(t *testing.T) {
 func TestAppendRefusesPositionsThatDoNotAscend(t *testing.T) {
 	c := mustNew(t, small)
 	for _, positions := range [][]int32{{-1}, {3, 3}, {4, 2}} {
-		if _, err := c.Append(positions); !errors.Is(err, ErrPosition) || c.Len() != 0 {
-			t.Fatalf("positions %v: error %v, %d rows", positions, err, c.Len())
+		if _, err := c.Append(positions); !errors.Is(err, ErrPosition) || c.Seen() != 0 {
+			t.Fatalf("positions %v: error %v, %d rows", positions, err, c.Seen())
 		}
 	}
 	if _, err := c.Append([]int32{5}); err != nil {

@@ -8,6 +8,7 @@ import (
 
 // Span is a run of neighbouring rows of one layer and KV head.
 type Span struct {
+	First     int     // number of its first row among those of the view
 	Keys      []byte  // whole groups of keys, interleaved (see kernels.KeyGroup)
 	Values    []byte  // [rows, value bytes]
 	Positions []int32 // [rows], ascending
@@ -32,4 +33,33 @@ type View struct {
 	KeyDim, ValueDim     int
 	KeyBytes, ValueBytes int // of a stored key and value
 	Spans                []Span
+}
+
+// Rows is the number of rows in the view.
+func (v *View) Rows() int {
+	if len(v.Spans) == 0 {
+		return 0
+	}
+	last := &v.Spans[len(v.Spans)-1]
+	return last.First + last.Rows()
+}
+
+// Visible returns the numbers [from, to) of the rows that a query at pos may see: at positions up to its own, and within
+// the window, if that is not 0.
+func (v *View) Visible(pos, window int32) (from, to int) {
+	until := func(pos int32) int {
+		i := sort.Search(len(v.Spans), func(i int) bool {
+			p := v.Spans[i].Positions
+			return p[len(p)-1] > pos
+		})
+		if i == len(v.Spans) {
+			return v.Rows()
+		}
+		return v.Spans[i].First + v.Spans[i].Until(pos)
+	}
+	to = until(pos)
+	if window > 0 {
+		from = until(pos - window)
+	}
+	return from, to
 }

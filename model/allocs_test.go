@@ -46,14 +46,14 @@ func decodeWithoutAllocating(t *testing.T, m *Model, rows quant.Type, threads in
 	look := func(_ int, logits []float32) { sum += logits[0] }
 	got := allocations(func() {
 		for range tokens {
-			pos := seq.Cache.Len()
+			pos := seq.Cache.Seen()
 			batch[0] = Row{Token: int32(3 + pos), Position: int32(pos), Sequence: seq, Logits: true}
 			if err := r.Forward(batch, nil, look); err != nil {
 				t.Fatal(err)
 			}
 		}
 	})
-	if n := seq.Cache.Len(); n != prompt+runs*tokens || n > kvcache.PageRows {
+	if n := seq.Cache.Seen(); n != prompt+runs*tokens || n > kvcache.PageRows {
 		t.Fatalf("%d rows", n)
 	}
 	if got != 0 {

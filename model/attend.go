@@ -35,6 +35,7 @@ type attending struct {
 	positions []int32   // of the batch's rows
 	partials  []float32 // of the segments of tiles, where several threads work on one
 	segments  int       // the most that a tile has, where they do; else 1
+	watched   []tile    // rows whose queries a policy observes
 }
 
 // resize cuts a batch into tiles.
@@ -51,8 +52,9 @@ func (a *attending) resize(m *Model, rows []Row, threads int) {
 			continue
 		}
 		a.tiles = append(a.tiles, tile{i, 1})
-		longest = max(longest, rows[i].Sequence.Cache.Len())
+		longest = max(longest, rows[i].Sequence.Cache.MostRows())
 	}
+	a.watch(rows)
 	if threads > 1 && len(a.tiles)*m.KVHeads < sharedTiles*threads {
 		a.segments = max(1, segmentsOf(longest))
 	}
@@ -113,7 +115,8 @@ func (p *pass) attend(l *layer) {
 	if p.segments == 1 {
 		p.w.For(n, 1, func(from, to int) {
 			for at := from; at < to; at++ {
-				q, view := p.queries(l, at)
+				t, h := p.tileAt(at)
+				q, view := p.queries(l, t, h)
 				attention.Full(p.impl, &q, &view, &p.params, p.attn)
 				p.convertHeads(at)
 			}
@@ -121,7 +124,8 @@ func (p *pass) attend(l *layer) {
 	} else {
 		p.w.For(n*p.segments, 1, func(from, to int) {
 			for at := from; at < to; at++ {
-				q, view := p.queries(l, at/p.segments)
+				t, h := p.tileAt(at / p.segments)
+				q, view := p.queries(l, t, h)
 				attention.Segment(p.impl, &q, &view, at%p.segments, &p.params, p.partial(at), p.attn)
 			}
 		})
@@ -149,16 +153,16 @@ func (p *pass) attend(l *layer) {
 func (p *pass) tileAt(at int) (t tile, head int) { return p.tiles[at%len(p.tiles)], at / len(p.tiles) }
 
 // queries returns the queries of a tile and KV head, and what they meet.
-func (p *pass) queries(l *layer, at int) (attention.Queries, kvcache.View) {
+func (p *pass) queries(l *layer, t tile, h int) (attention.Queries, kvcache.View) {
 	m := p.model
-	t, h := p.tileAt(at)
 	group := m.Heads / m.KVHeads
+	s := p.batch[t.first].Sequence
 	q := attention.Queries{
 		Q: p.q[(t.first*m.Heads+h*group)*m.KeyDim:], QStride: m.Heads * m.KeyDim,
 		Out: p.attended.Float[(t.first*m.Heads+h*group)*m.ValueDim:], OutStride: m.Heads * m.ValueDim,
-		Heads: group, Positions: p.positions[t.first : t.first+t.rows],
+		Heads: group, Positions: p.positions[t.first : t.first+t.rows], Turn: p.turned(s, l.index, h, &p.turn),
 	}
-	return q, p.batch[t.first].Sequence.Cache.View(l.index, h)
+	return q, s.Cache.View(l.index, h)
 }
 
 // partial is the memory for a segment of a tile and KV head.
@@ -171,7 +175,8 @@ func (p *pass) partial(at int) attention.Partial {
 
 // merge brings the segments of a tile and KV head together, in order.
 func (p *pass) merge(l *layer, at int) {
-	q, view := p.queries(l, at)
+	t, h := p.tileAt(at)
+	q, view := p.queries(l, t, h)
 	total := p.partial(at * p.segments)
 	for s := 1; s < attention.Segments(&view); s++ {
 		next := p.partial(at*p.segments + s)

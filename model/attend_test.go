@@ -13,7 +13,7 @@ import (
 func longPast(t *testing.T, m *Model, rows quant.Type) *Sequence {
 	t.Helper()
 	seq := newSequence(t, m, rows)
-	if err := seq.Fill(2*kvcache.PageRows*attention.SegmentSpans + 300); err != nil {
+	if err := fillNoise(t, seq, 2*kvcache.PageRows*attention.SegmentSpans+300); err != nil {
 		t.Fatal(err)
 	}
 	return seq
@@ -27,7 +27,7 @@ func TestSegmentsAreSharedOut(t *testing.T) {
 		var want [][]float32
 		for _, threads := range []int{1, 2} {
 			r, seq := newRunner(t, m, threads), longPast(t, m, quant.F16)
-			at := seq.Cache.Len()
+			at := seq.Cache.Seen()
 			var got [][]float32
 			for _, n := range []int{1, 2, 50} {
 				got = append(got, forward(t, r, seq, text(n, 3), at)...)
@@ -55,7 +55,7 @@ func TestAttendingBytes(t *testing.T) {
 	for _, name := range shapes() {
 		m := synthModel(t, name, quant.F32)
 		seq := longPast(t, m, quant.F16)
-		cached := seq.Cache.Len()
+		cached := seq.Cache.Seen()
 		for _, threads := range []int{1, 2, 3, 16, 64} {
 			planned, taken := attendingBytes(m, 150, cached, threads), int64(0)
 			for n := 1; n <= 150; n++ {

@@ -13,38 +13,56 @@ import (
 const noiseDeviation = 1. / 16
 
 // Fill gives an empty sequence rows of noise, at positions 0 to rows−1, without a forward pass: for measurements that
-// depend on how much there is in the cache, not on what. The noise is the same each time. On an error the sequence
+// depend on how much there is in the cache, not on what. The noise is the same each time. If the sequence has a budget,
+// rows are dropped after every block, and how many is returned; the policy has observed nothing. On an error the sequence
 // stays empty.
-func (s *Sequence) Fill(rows int) error {
-	if n := s.Cache.Len(); n > 0 {
-		return fmt.Errorf("model: noise is for an empty sequence, this one has %d rows", n)
+func (r *Runner) Fill(s *Sequence, rows, block int) (dropped int64, err error) {
+	if n := s.Cache.Seen(); n > 0 {
+		return 0, fmt.Errorf("model: noise is for an empty sequence, this one has %d rows", n)
 	}
 	if rows == 0 {
-		return nil
+		return 0, nil
 	}
 	if rows < 0 || rows > math.MaxInt32 {
-		return fmt.Errorf("model: a past of %d rows: want none, or as many as positions can count", rows)
+		return 0, fmt.Errorf("model: a past of %d rows: want none, or as many as positions can count", rows)
 	}
-	if err := s.fits(int32(rows - 1)); err != nil {
-		return err
+	if block < 1 {
+		return 0, fmt.Errorf("model: blocks of %d rows", block)
 	}
-	noise, err := newNoise(s.Cache.Config())
-	if err != nil {
-		return err
-	}
-	for first := 0; first < rows; first += kvcache.PageRows {
-		if err := noise.fillPage(s.Cache, first, min(kvcache.PageRows, rows-first)); err != nil {
-			return s.empty(err)
+	if !s.packed() {
+		if err := s.fits(int32(rows - 1)); err != nil {
+			return 0, err
 		}
 	}
-	return nil
+	dropped, err = r.fill(s, rows, block)
+	if err != nil {
+		if err := s.Cache.Truncate(0); err != nil {
+			return 0, err
+		}
+	}
+	return dropped, err
 }
 
-func (s *Sequence) empty(cause error) error {
-	if err := s.Cache.Truncate(0); err != nil {
-		return err
+func (r *Runner) fill(s *Sequence, rows, block int) (dropped int64, err error) {
+	noise, err := newNoise(s.Cache.Config())
+	if err != nil {
+		return 0, err
 	}
-	return cause
+	for first := 0; first < rows; {
+		n := min(kvcache.PageRows, rows-first, block-first%block)
+		if err := noise.fill(s.Cache, first, n); err != nil {
+			return dropped, err
+		}
+		if first += n; first%block != 0 && first < rows {
+			continue
+		}
+		gone, err := r.Evict(s, 0)
+		if err != nil {
+			return dropped, err
+		}
+		dropped += gone
+	}
+	return dropped, nil
 }
 
 // noise is two pages' worth of random rows in their stored form, of which each page of a head takes a stretch.
@@ -80,8 +98,8 @@ func randomRows(rng *rand.Rand, t quant.Type, dim int) ([]byte, error) {
 	return rows, quant.Encode(t, rows, x)
 }
 
-// fillPage appends rows [first, first+n).
-func (n *noise) fillPage(c *kvcache.Cache, first, rows int) error {
+// fill appends rows [first, first+n), no more than a page's.
+func (n *noise) fill(c *kvcache.Cache, first, rows int) error {
 	positions := make([]int32, rows)
 	for i := range positions {
 		positions[i] = int32(first + i)

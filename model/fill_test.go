@@ -18,12 +18,12 @@ func TestFillIsAPastOfNoise(t *testing.T) {
 			for _, rows := range []int{0, 1, kvcache.PageRows, 3*kvcache.PageRows + 1} {
 				a, b := newSequence(t, m, typ), newSequence(t, m, typ)
 				for _, s := range []*Sequence{a, b} {
-					if err := s.Fill(rows); err != nil {
+					if err := fillNoise(t, s, rows); err != nil {
 						t.Fatal(err)
 					}
 				}
-				if a.Cache.Len() != rows || a.Cache.LastPosition() != int32(rows-1) {
-					t.Fatalf("%d rows up to position %d, want %d", a.Cache.Len(), a.Cache.LastPosition(), rows)
+				if a.Cache.Seen() != rows || a.Cache.LastPosition() != int32(rows-1) {
+					t.Fatalf("%d rows up to position %d, want %d", a.Cache.Seen(), a.Cache.LastPosition(), rows)
 				}
 				want := forward(t, r, a, text(3, 1), rows)
 				for i, logits := range forward(t, r, b, text(3, 1), rows) {
@@ -41,7 +41,7 @@ func TestFillVaries(t *testing.T) {
 	m := synthModel(t, "llama-tiny", quant.F32)
 	s := newSequence(t, m, quant.F32)
 	const rows = 2 * kvcache.PageRows
-	if err := s.Fill(rows); err != nil {
+	if err := fillNoise(t, s, rows); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
@@ -73,24 +73,31 @@ func TestFillVaries(t *testing.T) {
 func TestFillRefuses(t *testing.T) {
 	m := synthModel(t, "llama-tiny", quant.F32)
 	s := newSequence(t, m, quant.F16)
-	if err := s.Fill(-1); err == nil || s.Cache.Len() != 0 {
+	if err := fillNoise(t, s, -1); err == nil || s.Cache.Seen() != 0 {
 		t.Errorf("-1 rows: %v", err)
 	}
-	if err := s.Fill(math.MaxInt32 + 1); err == nil || s.Cache.Len() != 0 {
+	if err := fillNoise(t, s, math.MaxInt32+1); err == nil || s.Cache.Seen() != 0 {
 		t.Errorf("too many rows: %v", err)
 	}
-	if err := s.Fill(2); err != nil {
+	if err := fillNoise(t, s, 2); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Fill(2); err == nil || s.Cache.Len() != 2 {
-		t.Errorf("twice: %v, %d rows", err, s.Cache.Len())
+	if err := fillNoise(t, s, 2); err == nil || s.Cache.Seen() != 2 {
+		t.Errorf("twice: %v, %d rows", err, s.Cache.Seen())
 	}
 	s = newSequence(t, m, quant.F16)
 	s.limit = 10
-	if err := s.Fill(11); !errors.Is(err, ErrContext) || s.Cache.Len() != 0 {
-		t.Errorf("beyond the context: %v, %d rows", err, s.Cache.Len())
+	if err := fillNoise(t, s, 11); !errors.Is(err, ErrContext) || s.Cache.Seen() != 0 {
+		t.Errorf("beyond the context: %v, %d rows", err, s.Cache.Seen())
 	}
-	if err := s.Fill(10); err != nil {
+	if err := fillNoise(t, s, 10); err != nil {
 		t.Error(err)
 	}
+}
+
+// fillNoise fills a sequence with a runner of its own.
+func fillNoise(t *testing.T, s *Sequence, rows int) error {
+	t.Helper()
+	_, err := newRunner(t, s.model, 1).Fill(s, rows, 512)
+	return err
 }

@@ -13,6 +13,7 @@ type pass struct {
 	w          *kernels.Worker
 	attn       *attention.Scratch
 	params     attention.Params
+	turn       kernels.Turn
 	key, value []byte    // rows for the cache
 	gate, up   []float32 // products of a piece of the feed-forward layer's matrices
 }
@@ -47,7 +48,7 @@ func (p *pass) embed() {
 			for j := range h {
 				h[j] *= m.EmbeddingScale
 			}
-			p.batch[i].Sequence.rope.angles(p.batch[i].Position, row(p.cos, i, pairs), row(p.sin, i, pairs))
+			p.batch[i].Sequence.rope.angles(p.ropeAt[i], row(p.cos, i, pairs), row(p.sin, i, pairs))
 		}
 	})
 	p.w.Barrier()
@@ -103,6 +104,7 @@ func (p *pass) attention(l *layer) {
 	p.expect(&l.o)
 	p.rotateAndStore(l)
 	p.attend(l)
+	p.observe(l)
 	p.multiply(p.attended, product{&l.o, p.change, nil})
 }
 
@@ -124,7 +126,8 @@ func (p *pass) narrow(l *layer) (done bool) {
 	return len(p.wanted) == 0
 }
 
-// rotateAndStore brings queries and keys to their positions and puts keys and values into the caches.
+// rotateAndStore brings queries and keys to their positions and puts keys and values into the caches. Keys of sequences
+// whose positions are packed are stored as they are.
 func (p *pass) rotateAndStore(l *layer) {
 	m := p.model
 	heads := m.Heads + m.KVHeads
@@ -132,12 +135,17 @@ func (p *pass) rotateAndStore(l *layer) {
 		for at := from; at < to; at++ {
 			i, h := at/heads, at%heads
 			if h < m.Heads {
-				p.rotate(row(p.q, i*m.Heads+h, m.KeyDim), i, l.qNorm)
+				q := row(p.q, i*m.Heads+h, m.KeyDim)
+				p.normalizeHead(q, l.qNorm)
+				p.rotate(q, i)
 				continue
 			}
 			h -= m.Heads
 			key := row(p.k, i*m.KVHeads+h, m.KeyDim)
-			p.rotate(key, i, l.kNorm)
+			p.normalizeHead(key, l.kNorm)
+			if !p.batch[i].Sequence.packed() {
+				p.rotate(key, i)
+			}
 			if err := p.store(l, i, h, key, row(p.v, i*m.KVHeads+h, m.ValueDim)); err != nil {
 				p.fail(err)
 			}
@@ -146,11 +154,15 @@ func (p *pass) rotateAndStore(l *layer) {
 	p.w.Barrier()
 }
 
-// rotate norms a head's query or key, if the architecture does, and rotates it to the position of batch row i.
-func (p *pass) rotate(x []float32, i int, norm []float32) {
+// normalizeHead norms a head's query or key, if the architecture does.
+func (p *pass) normalizeHead(x, norm []float32) {
 	if norm != nil {
 		p.impl.RMSNorm(x, x, norm, p.model.NormEpsilon)
 	}
+}
+
+// rotate rotates a head's query or key to the position of batch row i.
+func (p *pass) rotate(x []float32, i int) {
 	pairs := p.model.Rope.Dimensions / 2
 	rope := p.impl.RopePairs
 	if p.model.Rope.Halves {

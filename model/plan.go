@@ -1,6 +1,9 @@
 package model
 
-import "github.com/mneme-lm/mneme/kernels"
+import (
+	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/kvcache"
+)
 
 // WeightBytes is the size of the model's tensors as they are stored.
 func (m *Model) WeightBytes() int64 { return m.bytes }
@@ -19,4 +22,13 @@ func (m *Model) ScratchBytes(rows, logits, cached, threads int) int64 {
 		kernels.ActivationBytes(rows, m.Heads*m.ValueDim, m.forms) +
 		kernels.ActivationBytes(paths, m.FeedForward, m.forms) +
 		kernels.ActivationBytes(logits, m.Embedding, m.forms)
+}
+
+// PolicyBytes is the memory that a forward pass takes beside that for a policy, with so many rows in the cache: for the
+// angles of keys that are stored before RoPE.
+func (m *Model) PolicyBytes(e *kvcache.Eviction, rows int) int64 {
+	if !e.Needs().Packed {
+		return 0
+	}
+	return 8 * int64(m.Rope.Dimensions/2) * int64(turnColumns(rows))
 }

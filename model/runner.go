@@ -32,18 +32,27 @@ type Runner struct {
 
 	mu     sync.Mutex
 	batch  []Row
-	slots  []int32 // the cache row of each batch row
-	before map[*Sequence]int
+	slots  []int32 // the number of each batch row in its cache
+	ropeAt []int32 // the position that RoPE gives it
+	before map[*Sequence]start
+	turns  map[*ropeTable]*columns
 	passes []pass
 	scratch
 
 	failure atomic.Pointer[error]
 }
 
+// start is where a sequence stood before the batch.
+type start struct {
+	seen int // rows per KV head that its cache had been given
+	base int // where keys are rotated when they are attended to: the position of the batch's first row
+}
+
 // NewRunner makes a runner with its own team of threads (see kernels.NewTeam). Close it after use.
 func NewRunner(m *Model, impl *kernels.Implementation, threads int) *Runner {
 	r := &Runner{
-		model: m, impl: impl, team: kernels.NewTeam(threads), layers: m.layers, output: m.output, before: map[*Sequence]int{},
+		model: m, impl: impl, team: kernels.NewTeam(threads), layers: m.layers, output: m.output,
+		before: map[*Sequence]start{}, turns: map[*ropeTable]*columns{},
 	}
 	r.passes = make([]pass, r.team.Threads())
 	return r
@@ -109,7 +118,7 @@ func (r *Runner) Forward(rows []Row, stop *atomic.Bool, logits func(row int, val
 
 // admit checks the rows and makes room for them in their caches.
 func (r *Runner) admit(rows []Row) error {
-	r.batch, r.slots = rows, r.slots[:0]
+	r.batch, r.slots, r.ropeAt = rows, r.slots[:0], r.ropeAt[:0]
 	for i := range rows {
 		row := &rows[i]
 		s := row.Sequence
@@ -119,26 +128,37 @@ func (r *Runner) admit(rows []Row) error {
 		if row.Token < 0 || int(row.Token) >= r.model.Vocabulary {
 			return fmt.Errorf("model: token %d is not in the vocabulary of %d", row.Token, r.model.Vocabulary)
 		}
-		if err := s.fits(row.Position); err != nil {
-			return err
+		from, begun := r.before[s]
+		if !begun {
+			from = start{s.Cache.Seen(), s.Cache.MostRows()}
+			r.before[s] = from
 		}
-		if _, seen := r.before[s]; !seen {
-			r.before[s] = s.Cache.Len()
+		ropeAt := row.Position
+		if s.packed() {
+			ropeAt = int32(from.base + s.Cache.Seen() - from.seen)
+		}
+		if err := s.fits(ropeAt); err != nil {
+			return err
 		}
 		position := [1]int32{row.Position}
 		slot, err := s.Cache.Append(position[:])
 		if err != nil {
 			return err
 		}
-		r.slots = append(r.slots, int32(slot))
+		r.slots, r.ropeAt = append(r.slots, int32(slot)), append(r.ropeAt, ropeAt)
+	}
+	for s, from := range r.before {
+		if s.packed() {
+			r.turn(s.rope, from.base+s.Cache.Seen()-from.seen)
+		}
 	}
 	return nil
 }
 
 // rollBack takes the batch's rows out of their caches again.
 func (r *Runner) rollBack() {
-	for s, n := range r.before {
-		if err := s.Cache.Truncate(n); err != nil {
+	for s, from := range r.before {
+		if err := s.Cache.Truncate(from.seen); err != nil {
 			panic(err) // rows that were appended a moment ago
 		}
 	}

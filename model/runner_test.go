@@ -126,7 +126,7 @@ func TestConcurrentForwards(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			seq, err := m.NewSequence(quant.F16, 0)
+			seq, err := m.NewSequence(quant.F16, 0, nil)
 			if err != nil {
 				t.Error(err)
 				return
@@ -168,8 +168,8 @@ func TestForwardRefusesAndLeavesThingsAsTheyWere(t *testing.T) {
 		if err := r.Forward(rows, nil, nil); err == nil {
 			t.Errorf("%s: no error", name)
 		}
-		if seq.Cache.Len() != 5 {
-			t.Fatalf("%s: %d rows in the cache, want 5", name, seq.Cache.Len())
+		if seq.Cache.Seen() != 5 {
+			t.Fatalf("%s: %d rows in the cache, want 5", name, seq.Cache.Seen())
 		}
 	}
 	if err := r.Forward([]Row{{Token: 3, Position: 2, Sequence: seq}}, nil, nil); !errors.Is(err, kvcache.ErrPosition) {
@@ -178,8 +178,8 @@ func TestForwardRefusesAndLeavesThingsAsTheyWere(t *testing.T) {
 	if err := r.Forward(nil, nil, nil); err != nil {
 		t.Errorf("empty batch: %v", err)
 	}
-	if err := r.Forward([]Row{good}, nil, nil); err != nil || seq.Cache.Len() != 6 {
-		t.Errorf("after the errors: %v, %d rows", err, seq.Cache.Len())
+	if err := r.Forward([]Row{good}, nil, nil); err != nil || seq.Cache.Seen() != 6 {
+		t.Errorf("after the errors: %v, %d rows", err, seq.Cache.Seen())
 	}
 }
 
@@ -191,8 +191,8 @@ func TestForwardStops(t *testing.T) {
 	for range 20 {
 		var stop atomic.Bool
 		stop.Store(true)
-		if err := r.Forward([]Row{{3, 0, seq, true}}, &stop, nil); !errors.Is(err, ErrStopped) || seq.Cache.Len() != 0 {
-			t.Fatalf("error %v, %d rows", err, seq.Cache.Len())
+		if err := r.Forward([]Row{{3, 0, seq, true}}, &stop, nil); !errors.Is(err, ErrStopped) || seq.Cache.Seen() != 0 {
+			t.Fatalf("error %v, %d rows", err, seq.Cache.Seen())
 		}
 		// In the middle: whenever it comes, the sequence is either as it was or one batch longer.
 		stop.Store(false)
@@ -202,7 +202,7 @@ func TestForwardStops(t *testing.T) {
 			batch[i] = Row{id, int32(i), seq, true}
 		}
 		err := r.Forward(batch, &stop, func(i int, logits []float32) { sameLogits(t, "beside a stop", logits, want[i]) })
-		if n := seq.Cache.Len(); errors.Is(err, ErrStopped) && n != 0 || err == nil && n != 9 {
+		if n := seq.Cache.Seen(); errors.Is(err, ErrStopped) && n != 0 || err == nil && n != 9 {
 			t.Fatalf("error %v, %d rows", err, n)
 		}
 		if err := seq.Cache.Truncate(0); err != nil {
@@ -216,8 +216,8 @@ func TestForwardAfterClose(t *testing.T) {
 	r := newRunner(t, m, 2)
 	r.Close()
 	seq := newSequence(t, m, quant.F32)
-	if err := r.Forward([]Row{{3, 0, seq, true}}, nil, nil); err == nil || seq.Cache.Len() != 0 {
-		t.Fatalf("error %v, %d rows", err, seq.Cache.Len())
+	if err := r.Forward([]Row{{3, 0, seq, true}}, nil, nil); err == nil || seq.Cache.Seen() != 0 {
+		t.Fatalf("error %v, %d rows", err, seq.Cache.Seen())
 	}
 }
 

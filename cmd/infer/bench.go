@@ -79,7 +79,8 @@ func newBench(a *app) *cobra.Command {
 	return cmd
 }
 
-func (c *benchCommand) run(cmd *cobra.Command) error {
+func (c *benchCommand) run(cmd *cobra.Command) (err error) {
+	defer func() { c.memory.finish(&err) }()
 	options, err := c.options()
 	if err != nil {
 		return err

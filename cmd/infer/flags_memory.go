@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mneme-lm/mneme"
+	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/mneme-lm/mneme/weights/quant"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,30 +16,33 @@ type memoryFlags struct {
 	context   int
 	block     int
 	rows      choice
-	cache     choice
+	cache     string
 	attention choice
 	learned   choice
 	budget    int
+	trace     string
+	tracing   *traceFile // once options has opened it
 }
 
 // add gives a command the flags; context is the help of --ctx.
 func (f *memoryFlags) add(cmd *cobra.Command, context string) {
 	f.rows = choice{value: "f16", offered: []string{"f32", "f16", "q8_0"}}
-	f.cache = choice{value: "full", offered: []string{"full"}, planned: true}
 	f.attention = choice{value: "full", offered: []string{"full"}, planned: true}
 	f.learned = choice{value: "auto", offered: []string{"auto", "none"}, planned: true}
 	addGroup(cmd, "Memory", func(set *pflag.FlagSet) {
 		set.IntVarP(&f.context, "ctx", "c", 0, context)
 		set.Var(&f.rows, "kv-type", "`type` of the rows of the KV cache: f32, f16 or q8_0")
-		set.Var(&f.cache, "kv", "`policy` of the KV cache: full keeps every token")
-		set.IntVar(&f.budget, "kv-budget", 0, "`number` of rows to keep per KV head; 0: no bound, the only value as yet")
+		set.StringVar(&f.cache, "kv", kvcache.Full, "`policy` of the KV cache: full keeps every token; name:key=value,… gives parameters (see infer policies)")
+		set.IntVar(&f.budget, "kv-budget", 0, "`number` of rows to keep per KV head, the mean over layers; 0: no bound, for full alone")
+		set.StringVar(&f.trace, "trace", "", "write what each layer and KV head keeps, whenever rows are dropped, to a `file` of JSON lines")
 		set.Var(&f.attention, "attention", "`kind` of attention: full")
 		set.Var(&f.learned, "memory", "`kind` of learned memory: auto (what the model's metadata says) or none")
 		set.IntVar(&f.block, "prefill-block", mneme.DefaultPrefillBlock, "`number` of prompt tokens that go through the model at once")
 	})
-	for name, c := range map[string]*choice{"kv-type": &f.rows, "kv": &f.cache, "attention": &f.attention, "memory": &f.learned} {
+	for name, c := range map[string]*choice{"kv-type": &f.rows, "attention": &f.attention, "memory": &f.learned} {
 		cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(c.offered, cobra.ShellCompDirectiveNoFileComp))
 	}
+	cmd.RegisterFlagCompletionFunc("kv", cobra.FixedCompletions(kvcache.Names(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // options turns the flags into those of a session. --ctx is the command's affair.
@@ -48,14 +52,52 @@ func (f *memoryFlags) options() ([]mneme.SessionOption, error) {
 		return nil, usagef("--ctx is %d, want 0 (no bound) or more", f.context)
 	case f.block < 1:
 		return nil, usagef("--prefill-block is %d, want 1 or more", f.block)
-	case f.budget != 0:
-		return nil, usagef("--kv-budget %d: not supported yet", f.budget)
+	case f.budget < 0:
+		return nil, usagef("--kv-budget is %d, want 0 (no bound) or more", f.budget)
+	}
+	if err := f.checkPolicy(); err != nil {
+		return nil, err
 	}
 	rows, err := quant.Parse(f.rows.value)
 	if err != nil {
 		return nil, usagef("--kv-type: %w", err)
 	}
-	return []mneme.SessionOption{mneme.WithKVType(rows), mneme.WithPrefillBlock(f.block)}, nil
+	options := []mneme.SessionOption{
+		mneme.WithKVType(rows), mneme.WithPrefillBlock(f.block), mneme.WithPolicy(f.cache), mneme.WithKVBudget(f.budget),
+	}
+	if f.trace == "" {
+		return options, nil
+	}
+	if f.tracing, err = newTrace(f.trace); err != nil {
+		return nil, err
+	}
+	return append(options, mneme.WithTrace(f.tracing.add)), nil
+}
+
+// finish closes what options opened, and adds what went wrong with it to a command's error.
+func (f *memoryFlags) finish(err *error) {
+	if f.tracing == nil {
+		return
+	}
+	if failed := f.tracing.close(); failed != nil && *err == nil {
+		*err = fmt.Errorf("--trace: %w", failed)
+	}
+}
+
+// checkPolicy finds what is wrong with the policy before a model is opened.
+func (f *memoryFlags) checkPolicy() error {
+	switch {
+	case f.cache == kvcache.Full && f.budget > 0:
+		return usagef("--kv-budget %d: --kv full keeps every row; the policies that drop some are %s", f.budget, strings.Join(kvcache.Names()[1:], ", "))
+	case f.cache == kvcache.Full:
+		return nil
+	case f.budget == 0:
+		return usagef("--kv %s: no budget is given: --kv-budget N rows", f.cache)
+	}
+	if _, err := kvcache.NewEviction(f.cache, []int{f.budget}); err != nil {
+		return usagef("--kv: %w", err)
+	}
+	return nil
 }
 
 // choice is a flag that takes one of several words.

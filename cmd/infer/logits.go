@@ -49,7 +49,8 @@ func newLogits(a *app) *cobra.Command {
 	return cmd
 }
 
-func (c *logitsCommand) run(cmd *cobra.Command) error {
+func (c *logitsCommand) run(cmd *cobra.Command) (err error) {
+	defer func() { c.memory.finish(&err) }()
 	if c.top < 1 {
 		return usagef("--top is %d, want 1 or more", c.top)
 	}

@@ -16,20 +16,28 @@ type perplexityCommand struct {
 	chunks int
 	stream bool
 	tokens int
+	part   int
 }
 
 // perplexityResult is what perplexity --json prints.
 type perplexityResult struct {
-	Perplexity    float64      `json:"perplexity"`
-	StdErr        float64      `json:"stderr"`
-	MeanNLL       float64      `json:"mean_nll"`
-	Tokens        int          `json:"tokens"`
-	Scored        int          `json:"scored_tokens"`
-	Chunks        int          `json:"chunks"`
-	Context       int          `json:"ctx"`
-	Speed         float64      `json:"tokens_per_second"`
-	BeyondTrained int          `json:"beyond_trained"`
-	Memory        mneme.Memory `json:"memory"`
+	Perplexity    float64          `json:"perplexity"`
+	StdErr        float64          `json:"stderr"`
+	MeanNLL       float64          `json:"mean_nll"`
+	Tokens        int              `json:"tokens"`
+	Scored        int              `json:"scored_tokens"`
+	Chunks        int              `json:"chunks"`
+	Context       int              `json:"ctx"`
+	Speed         float64          `json:"tokens_per_second"`
+	BeyondTrained int              `json:"beyond_trained"`
+	Parts         []perplexityPart `json:"parts,omitempty"`
+	Memory        mneme.Memory     `json:"memory"`
+}
+
+type perplexityPart struct {
+	First      int     `json:"first"` // number of the first of its tokens in the text
+	Scored     int     `json:"scored_tokens"`
+	Perplexity float64 `json:"perplexity"`
 }
 
 func newPerplexity(a *app) *cobra.Command {
@@ -51,13 +59,15 @@ func newPerplexity(a *app) *cobra.Command {
 		set.StringVarP(&c.file, "file", "f", "", "`file` with the text (-: standard input)")
 		set.IntVar(&c.chunks, "chunks", 0, "`number` of windows at most; 0: all")
 		set.BoolVar(&c.stream, "stream", false, "read the text as one, without windows")
+		set.IntVar(&c.part, "part", 10000, "with --stream, print the perplexity of each `number` of tokens, too; 0: of all alone")
 		set.IntVar(&c.tokens, "tokens", 0, "take the first `number` of tokens of the text; 0: all")
 	})
 	c.memory.add(cmd, "`number` of tokens in a window; 0: 512, or what the model was trained for if that is less")
 	return cmd
 }
 
-func (c *perplexityCommand) run(cmd *cobra.Command) error {
+func (c *perplexityCommand) run(cmd *cobra.Command) (err error) {
+	defer func() { c.memory.finish(&err) }()
 	options, err := c.options(cmd)
 	if err != nil {
 		return err
@@ -90,7 +100,7 @@ func (c *perplexityCommand) run(cmd *cobra.Command) error {
 
 // options turns the flags into those of the measurement.
 func (c *perplexityCommand) options(cmd *cobra.Command) (bench.PerplexityOptions, error) {
-	o := bench.PerplexityOptions{Window: c.memory.context, Chunks: max(c.chunks, 0), Stream: c.stream, Tokens: c.tokens}
+	o := bench.PerplexityOptions{Window: c.memory.context, Chunks: max(c.chunks, 0), Stream: c.stream, Tokens: c.tokens, Part: c.part}
 	if err := c.model.check(); err != nil {
 		return o, err
 	}
@@ -102,6 +112,8 @@ func (c *perplexityCommand) options(cmd *cobra.Command) (bench.PerplexityOptions
 		return o, usagef("--chunks is %d, want 0 (all) or more", c.chunks)
 	case c.tokens < 0:
 		return o, usagef("--tokens is %d, want 0 (all) or more", c.tokens)
+	case c.part < 0:
+		return o, usagef("--part is %d, want 0 (none) or more", c.part)
 	case c.memory.context > 0 && c.memory.context < 3 && !c.stream:
 		return o, usagef("--ctx is %d, want 3 or more: there is nothing to score in smaller windows", c.memory.context)
 	}
@@ -119,10 +131,19 @@ func (c *perplexityCommand) options(cmd *cobra.Command) (bench.PerplexityOptions
 
 func (c *perplexityCommand) print(r bench.PerplexityResult) error {
 	if c.json {
-		return c.printJSON(perplexityResult{
+		result := perplexityResult{
 			Perplexity: r.Perplexity, StdErr: r.StdErr, MeanNLL: r.MeanNLL, Tokens: r.Tokens, Scored: r.Scored,
 			Chunks: r.Windows, Context: r.Window, Speed: r.TokensPerSecond(), BeyondTrained: r.BeyondTrained, Memory: r.Memory,
-		})
+		}
+		for _, p := range r.Parts {
+			result.Parts = append(result.Parts, perplexityPart(p))
+		}
+		return c.printJSON(result)
+	}
+	if len(r.Parts) > 1 {
+		for _, p := range r.Parts {
+			c.printf("tokens %d to %d: perplexity %.4f\n", p.First, p.First+p.Scored-1, p.Perplexity)
+		}
 	}
 	c.printf("perplexity %.4f ± %.4f: %d tokens scored in %d windows of %d, %.1f tokens/s, KV cache %s\n",
 		r.Perplexity, r.StdErr, r.Scored, r.Windows, r.Window, r.TokensPerSecond(), byteSize(r.Memory.KVBytesPeak))

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -27,11 +29,13 @@ type runCommand struct {
 	ignoreEOS bool
 	hide      bool
 	verbose   bool
+	file      string // of the session
 }
 
 // runResult is what run --json prints.
 type runResult struct {
 	PromptTokens  []int32          `json:"prompt_tokens"`
+	PromptReused  int              `json:"prompt_reused"` // of these, how many the session had read already
 	Tokens        []int32          `json:"tokens"`
 	Text          string           `json:"text"`
 	Stop          mneme.StopReason `json:"stop"`
@@ -68,12 +72,17 @@ func newRun(a *app) *cobra.Command {
 		set.BoolVar(&c.hide, "no-display-prompt", false, "print only what the model writes")
 		set.BoolVarP(&c.verbose, "verbose", "v", false, "print speed and memory on stderr at the end")
 	})
+	addGroup(cmd, "Session", func(set *pflag.FlagSet) {
+		set.StringVar(&c.file, "session", "", "`file` that keeps the text and its cache: a prompt that begins with what it holds is read from there on; written at the end")
+	})
+	cmd.MarkFlagFilename("session")
 	c.memory.add(cmd, "`number` of tokens that prompt and answer may have; 0: no bound")
 	c.sampling.add(cmd)
 	return cmd
 }
 
-func (c *runCommand) run(cmd *cobra.Command) error {
+func (c *runCommand) run(cmd *cobra.Command) (err error) {
+	defer func() { c.memory.finish(&err) }()
 	if c.predict < -1 {
 		return usagef("-n is %d, want 0 or more, or -1 for no bound", c.predict)
 	}
@@ -104,7 +113,7 @@ func (c *runCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer m.Close()
-	g := &generation{runCommand: c, m: m, load: time.Since(start), options: options}
+	g := &generation{runCommand: c, m: m, loading: time.Since(start), options: options, seeded: cmd.Flags().Changed("seed")}
 	return g.run(cmd.Context(), text, memory)
 }
 
@@ -112,12 +121,15 @@ func (c *runCommand) run(cmd *cobra.Command) error {
 type generation struct {
 	*runCommand
 	m       *mneme.Model
-	load    time.Duration
+	loading time.Duration
 	options sample.Options
 
 	session *mneme.Session
 	ids     []int32 // of the prompt
+	rest    []int32 // of these, what the session has not read
+	before  int     // rows that the session had been given by then
 	capped  bool    // by --ctx
+	seeded  bool    // a seed was given
 	tokens  []int32
 	text    strings.Builder
 }
@@ -136,8 +148,16 @@ func (g *generation) run(ctx context.Context, text string, memory []mneme.Sessio
 	if g.session, err = g.m.NewSession(append(memory, mneme.WithContext(g.announced()))...); err != nil {
 		return err
 	}
+	if err := g.load(); err != nil {
+		return err
+	}
 	if err := g.write(ctx, g.shown(text), limit); err != nil {
 		return err
+	}
+	if g.file != "" {
+		if err := g.session.Save(g.file); err != nil {
+			return err
+		}
 	}
 	g.warnings()
 	if g.verbose {
@@ -147,6 +167,27 @@ func (g *generation) run(ctx context.Context, text string, memory []mneme.Sessio
 		return g.printJSON(g.result())
 	}
 	return nil
+}
+
+// load takes the session up where its file left off, if there is one, as far as the prompt says the same.
+func (g *generation) load() error {
+	g.rest = g.ids
+	if g.file == "" {
+		return nil
+	}
+	switch err := g.session.Load(g.file); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	rest, err := g.session.Reuse(g.ids)
+	if errors.Is(err, mneme.ErrEvicted) {
+		g.warn("--session: the prompt differs from the text of %s, whose rows were dropped since: it is read from the beginning", g.file)
+		rest, err = g.ids, g.session.Truncate(0)
+	}
+	g.rest, g.before = rest, g.session.Stats().Memory.RowsSeen
+	return err
 }
 
 // announced is the context that the session is asked for. A model whose context was stretched may treat a long text
@@ -209,7 +250,10 @@ func (g *generation) write(ctx context.Context, shown string, limit int) error {
 		options = append(options, mneme.WithStop(g.prompt.unescape(s)))
 	}
 	begun := false
-	done := g.watchPrefill(g.session, len(g.ids))
+	if !g.seeded {
+		options = append(options, mneme.WithSamplingContinued())
+	}
+	done := g.watchPrefill(g.session, len(g.rest))
 	begin := func() { // the prompt waits for the bar to go
 		if !begun {
 			begun = true
@@ -217,7 +261,7 @@ func (g *generation) write(ctx context.Context, shown string, limit int) error {
 			g.print(shown)
 		}
 	}
-	for token, err := range g.session.GenerateTokens(ctx, g.ids, options...) {
+	for token, err := range g.session.GenerateTokens(ctx, g.rest, options...) {
 		if err == nil {
 			begin()
 			err = g.add(token)
@@ -280,11 +324,11 @@ func (g *generation) stopped(stats mneme.Stats) mneme.StopReason {
 }
 
 func (g *generation) timings(stats mneme.Stats) timings {
-	steps := stats.Memory.RowsSeen - stats.PromptTokens // the first token needs none after the prompt
+	steps := stats.Memory.RowsSeen - g.before - stats.PromptTokens // the first token needs none after the prompt
 	return timings{
 		Prefill: perSecond(stats.PromptTokens, stats.PrefillTime),
 		Decode:  perSecond(steps, stats.DecodeTime),
-		Load:    g.load.Seconds(),
+		Load:    g.loading.Seconds(),
 	}
 }
 
@@ -292,6 +336,7 @@ func (g *generation) result() runResult {
 	stats := g.session.Stats()
 	return runResult{
 		PromptTokens:  append([]int32{}, g.ids...),
+		PromptReused:  len(g.ids) - len(g.rest),
 		Tokens:        append([]int32{}, g.tokens...),
 		Text:          g.text.String(),
 		Stop:          g.stopped(stats),

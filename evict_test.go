@@ -1,0 +1,124 @@
+package mneme
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/mneme-lm/mneme/kvcache"
+	"github.com/mneme-lm/mneme/weights/quant"
+)
+
+// text is token ids that depend on their places in a way that repeats late.
+func text(m *Model, n int) []int32 {
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32((i*i*7 + i*13 + 5) % m.Config().Vocabulary)
+	}
+	return ids
+}
+
+// readAll returns the logits after every token.
+func readAll(t *testing.T, s *Session, ids []int32) [][]float32 {
+	t.Helper()
+	var all [][]float32
+	err := s.Evaluate(context.Background(), ids, func(_ int, logits []float32) error {
+		all = append(all, append([]float32(nil), logits...))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// policies are all that drop rows.
+func policies(t *testing.T, test func(t *testing.T, kind kvcache.Kind)) {
+	for _, kind := range Policies() {
+		t.Run(kind.Name, func(t *testing.T) { test(t, kind) })
+	}
+}
+
+// With a budget as long as the text every policy gives what the full cache gives, bit for bit: also where keys are rotated
+// only when they are attended to, if the rows are not rounded between.
+func TestBudgetOfTheWholeTextIsFullAttention(t *testing.T) {
+	const n = 300
+	for _, shape := range []string{"llama-tiny", "qwen3-tiny", "gemma2-tiny"} {
+		m := synthModel(t, shape)
+		ids := text(m, n)
+		want := readAll(t, newSession(t, m, WithPrefillBlock(64), WithKVType(quant.F32)), ids)
+		policies(t, func(t *testing.T, kind kvcache.Kind) {
+			s := newSession(t, m, WithPolicy(kind.Name), WithKVBudget(n), WithPrefillBlock(64), WithKVType(quant.F32))
+			got := readAll(t, s, ids)
+			for i := range want {
+				for j := range want[i] {
+					if got[i][j] != want[i][j] {
+						t.Fatalf("%s: logit %d after token %d: %v, want %v", shape, j, i, got[i][j], want[i][j])
+					}
+				}
+			}
+			if mem := s.Stats().Memory; mem.Evictions != 0 || mem.RowsKept != n {
+				t.Errorf("%+v", mem)
+			}
+		})
+	}
+}
+
+// While a text is read in blocks and then goes on one by one, no layer ever holds more than its budget and a block, and no
+// more than its budget when a block is done.
+func TestBudgetIsNeverExceeded(t *testing.T) {
+	m := synthModel(t, "llama-tiny")
+	const budget, block = 64, 32
+	policies(t, func(t *testing.T, kind kvcache.Kind) {
+		for _, heads := range []string{"uniform", "pair"} {
+			s := newSession(t, m, WithPolicy(kind.Name+":heads="+heads), WithKVBudget(budget), WithPrefillBlock(block))
+			bound, err := m.Plan(1000, WithPolicy(kind.Name+":heads="+heads), WithKVBudget(budget), WithPrefillBlock(block))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cache := s.sequence.Cache
+			check := func(where string, exact bool) {
+				t.Helper()
+				for l := range m.Config().Layers {
+					rows := 0
+					for h := range m.Config().KVHeads {
+						rows += cache.Len(l, h)
+					}
+					if most := budget * m.Config().KVHeads; rows > most || exact && rows != most {
+						t.Fatalf("%s, %s: layer %d holds %d rows, the budget is %d", where, heads, l, rows, most)
+					}
+				}
+				if cache.PeakBytes() > bound.KVBytes {
+					t.Fatalf("%s, %s: %d bytes, planned were %d", where, heads, cache.PeakBytes(), bound.KVBytes)
+				}
+			}
+			ids := text(m, 400)
+			if err := s.Evaluate(t.Context(), ids[:320], nil); err != nil {
+				t.Fatal(err)
+			}
+			check("after a prompt", true)
+			for i := 320; i < 400; i++ {
+				if err := s.Evaluate(t.Context(), ids[i:i+1], nil); err != nil {
+					t.Fatal(err)
+				}
+				check("token by token", false)
+			}
+			for l := range m.Config().Layers {
+				for h := range m.Config().KVHeads {
+					rows := cache.RowsOf(l, h)
+					for i := range kvcache.DefaultSinks {
+						if rows.Position(i) != int32(i) {
+							t.Fatalf("%s: sink %d of layer %d, head %d is gone", heads, i, l, h)
+						}
+					}
+				}
+			}
+			if err := s.Truncate(300); !errors.Is(err, ErrEvicted) {
+				t.Errorf("%s: taken back to where rows are gone: error %v", heads, err)
+			}
+			if err := s.Truncate(0); err != nil || s.Stats().Memory.KVBytes != 0 {
+				t.Errorf("%s: taken back to the beginning: error %v, %d bytes", heads, err, s.Stats().Memory.KVBytes)
+			}
+		}
+	})
+}

@@ -1,0 +1,77 @@
+package mneme
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/mneme-lm/mneme/kvcache"
+)
+
+// Snapshot is a session's text and cache at one moment. It does not change, and may be restored any number of times, also
+// into other sessions of the same model with the same options. It shares memory with the session it was taken of.
+type Snapshot struct {
+	model     *Model
+	policy    string
+	cache     *kvcache.Snapshot
+	tokens    []int32
+	pending   []int32
+	expected  []float32
+	sampler   []byte
+	samplerAt int
+	evictedAt int
+	furthest  int
+}
+
+// Len is the number of tokens in the text.
+func (s *Snapshot) Len() int { return len(s.tokens) + len(s.pending) }
+
+// Bytes is the size of its keys and values, which may be shared with sessions and other snapshots.
+func (s *Snapshot) Bytes() int64 { return s.cache.Bytes() }
+
+// Snapshot takes a copy of what the session holds, in no more time than it takes to say so: memory is shared until either
+// side changes it.
+func (s *Session) Snapshot() (*Snapshot, error) {
+	if err := s.claim(); err != nil {
+		return nil, err
+	}
+	defer s.busy.Store(false)
+	return &Snapshot{
+		model: s.model, policy: s.policyName(), cache: s.sequence.Cache.Snapshot(),
+		tokens: s.tokens[:len(s.tokens):len(s.tokens)], pending: slices.Clone(s.pending), expected: slices.Clone(s.expected),
+		sampler: slices.Clone(s.sampler), samplerAt: s.samplerAt, evictedAt: s.evictedAt, furthest: s.furthest,
+	}, nil
+}
+
+// Restore takes the session to where it was, or another session of the same model and options was, when the snapshot was
+// taken. What the session has counted in Stats goes on.
+func (s *Session) Restore(from *Snapshot) error {
+	if err := s.claim(); err != nil {
+		return err
+	}
+	defer s.busy.Store(false)
+	switch {
+	case from == nil:
+		return errors.New("mneme: no snapshot to restore")
+	case from.model != s.model:
+		return errors.New("mneme: the snapshot is of a session with another model")
+	case from.policy != s.policyName():
+		return fmt.Errorf("mneme: the snapshot is of a session with policy %s, this one has %s", from.policy, s.policyName())
+	}
+	if err := s.sequence.Cache.Restore(from.cache); err != nil {
+		return err
+	}
+	s.tokens, s.pending, s.expected = from.tokens, slices.Clone(from.pending), slices.Clone(from.expected)
+	s.sampler, s.samplerAt = slices.Clone(from.sampler), from.samplerAt
+	s.evictedAt, s.furthest = from.evictedAt, from.furthest
+	s.update(func(*Stats) {})
+	return nil
+}
+
+// policyName is the session's policy, with its parameters.
+func (s *Session) policyName() string {
+	if e := s.sequence.Eviction; e != nil {
+		return e.Name()
+	}
+	return kvcache.Full
+}
