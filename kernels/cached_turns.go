@@ -15,19 +15,19 @@ import (
 
 // turned decodes groups of keys, of which the first is key j of those that the turn is for, and rotates them.
 func (k *cachedRows) turned(wide []float32, stored []byte, t quant.Type, dim int, turn *Turn, j int, s *Scratch) unsafe.Pointer {
-	kernel := k.turnF32
+	kernel, src := k.turnF32, unsafe.Pointer(&stored[0])
 	if t == quant.F16 {
 		kernel = k.turnF16
 	}
 	if t == quant.Q8_0 {
 		k.widenKeys(wide, stored)
-		stored = nil
+		src = unsafe.Pointer(&wide[0])
 	} else {
 		k.widenFrom(2*turn.Pairs, wide, stored, t, dim)
 	}
 	if turn.Pairs > 0 {
 		p := &s.native.turn
-		turn.describe(p, wide, stored, dim, j)
+		turn.describe(p, src, len(wide)/(dim*KeyGroup), dim, j)
 		p.Dst = &wide[0]
 		kernel(p)
 		*p = asm.Turn{}
@@ -35,20 +35,14 @@ func (k *cachedRows) turned(wide []float32, stored []byte, t quant.Type, dim int
 	return unsafe.Pointer(&wide[0])
 }
 
-// describe says which keys to rotate by which angles: those of wide, which are there if nothing is stored.
-func (t *Turn) describe(p *asm.Turn, wide []float32, stored []byte, dim, j int) {
+// describe says which keys to rotate by which angles: groups that are at src, of which the first is key j.
+func (t *Turn) describe(p *asm.Turn, src unsafe.Pointer, groups, dim, j int) {
 	*p = asm.Turn{
-		Step: 2 * KeyGroup, Other: KeyGroup, Group: dim * KeyGroup,
-		Cos: &t.Cos[t.First+j], Sin: &t.Sin[t.First+j], Stride: t.Stride,
-		Pairs: t.Pairs, Groups: len(wide) / (dim * KeyGroup),
+		Src: src, Step: 2 * KeyGroup, Other: KeyGroup, Group: dim * KeyGroup,
+		Cos: &t.Cos[t.First+j], Sin: &t.Sin[t.First+j], Stride: t.Stride, Pairs: t.Pairs, Groups: groups,
 	}
 	if t.Halves {
 		p.Step, p.Other = KeyGroup, t.Pairs*KeyGroup
-	}
-	if stored == nil {
-		p.Src = unsafe.Pointer(&wide[0])
-	} else {
-		p.Src = unsafe.Pointer(&stored[0])
 	}
 }
 
@@ -88,7 +82,7 @@ func (k *cachedRows) dotTurned(dots *turnDots, dst []float32, stride int, q []fl
 	dot, second, rest := dots.choose(t, turn.Halves), &s.native.seconds, &s.native.gemm32
 	d := &s.native.turnDot
 	*d = asm.TurnDot{Q: &q[0], QStride: dim, OutStride: stride}
-	turn.describe(&d.Turn, wide, nil, dim, 0)
+	turn.describe(&d.Turn, unsafe.Pointer(&wide[0]), 4, dim, 0)
 	d.Dst = &seconds[0]
 	*second = asm.Gemm32{
 		A: &q[0], AStride: 4 * dim, B: unsafe.Pointer(&seconds[0]), BStep: 4 * 4 * KeyGroup, BVector: 4 * KeyGroup,
