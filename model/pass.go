@@ -230,6 +230,9 @@ func (p *pass) project() {
 		}
 	})
 	p.w.Barrier()
+	if p.hiddenOnly {
+		return
+	}
 	p.multiply(p.last, product{&p.output, p.logits, nil})
 	if m.LogitSoftcap > 0 {
 		p.w.For(len(p.wanted), 1, func(from, to int) {

@@ -30,13 +30,14 @@ type Runner struct {
 	output linear
 	unmap  func() // releases packed matrices, if there are any
 
-	mu     sync.Mutex
-	batch  []Row
-	slots  []int32 // the number of each batch row in its cache
-	ropeAt []int32 // the position that RoPE gives it
-	before map[*Sequence]start
-	turns  map[*ropeTable]*columns
-	passes []pass
+	mu         sync.Mutex
+	batch      []Row
+	slots      []int32 // the number of each batch row in its cache
+	ropeAt     []int32 // the position that RoPE gives it
+	before     map[*Sequence]start
+	turns      map[*ropeTable]*columns
+	hiddenOnly bool // the output matrix is left out
+	passes     []pass
 	scratch
 
 	failure atomic.Pointer[error]
@@ -85,8 +86,19 @@ func (r *Runner) Close() {
 //
 // If stop becomes true, or on any error, the sequences are left as they were.
 func (r *Runner) Forward(rows []Row, stop *atomic.Bool, logits func(row int, values []float32)) error {
+	return r.run(rows, stop, false, logits)
+}
+
+// Hidden is Forward, but hands out what the output matrix would be multiplied by: the hidden state after the last layer
+// and its norm, [embedding].
+func (r *Runner) Hidden(rows []Row, stop *atomic.Bool, states func(row int, values []float32)) error {
+	return r.run(rows, stop, true, states)
+}
+
+func (r *Runner) run(rows []Row, stop *atomic.Bool, hidden bool, each func(row int, values []float32)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.hiddenOnly = hidden
 	if len(rows) == 0 {
 		return nil
 	}
@@ -94,7 +106,7 @@ func (r *Runner) Forward(rows []Row, stop *atomic.Bool, logits func(row int, val
 		r.rollBack()
 		return err
 	}
-	r.scratch.resize(r.model, rows, r.Threads())
+	r.scratch.resize(r.model, rows, r.Threads(), !hidden)
 	r.failure.Store(nil)
 	done, err := r.team.Run(r, stop)
 	if err == nil && !done {
@@ -107,9 +119,13 @@ func (r *Runner) Forward(rows []Row, stop *atomic.Bool, logits func(row int, val
 		r.rollBack()
 		return err
 	}
-	if logits != nil {
-		for i, row := range r.wanted {
-			logits(int(row), r.logits[i*r.model.Vocabulary:(i+1)*r.model.Vocabulary])
+	if each != nil {
+		for i, at := range r.wanted {
+			if hidden {
+				each(int(at), r.last.Row(i))
+			} else {
+				each(int(at), row(r.logits, i, r.model.Vocabulary))
+			}
 		}
 	}
 	r.forget()

@@ -231,7 +231,7 @@ func TestScratchBytes(t *testing.T) {
 			for i := range batch {
 				batch[i].Sequence, batch[i].Logits = seq, i < 5
 			}
-			s.resize(m, batch, 2)
+			s.resize(m, batch, 2, true)
 			got := 4 * int64(len(s.hidden)+len(s.q)+len(s.k)+len(s.v)+len(s.change)+len(s.cos)+len(s.sin)+len(s.logits)+len(s.positions))
 			r := &s.routing
 			got += 4 * int64(len(r.scores)+len(r.chosen)+len(r.weight)+len(r.path)+len(r.rowOf)+len(r.number)+len(r.first)+len(r.paths))

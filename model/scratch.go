@@ -23,8 +23,8 @@ type scratch struct {
 	attending
 }
 
-// resize makes room for a batch.
-func (s *scratch) resize(m *Model, rows []Row, threads int) {
+// resize makes room for a batch, and for its logits unless it ends before them.
+func (s *scratch) resize(m *Model, rows []Row, threads int, logits bool) {
 	n := len(rows)
 	s.wanted = s.wanted[:0]
 	for i := range rows {
@@ -49,7 +49,9 @@ func (s *scratch) resize(m *Model, rows []Row, threads int) {
 	grow(&s.cos, n*m.Rope.Dimensions/2)
 	grow(&s.sin, n*m.Rope.Dimensions/2)
 	s.last.Resize(len(s.wanted), m.Embedding)
-	grow(&s.logits, len(s.wanted)*m.Vocabulary)
+	if logits {
+		grow(&s.logits, len(s.wanted)*m.Vocabulary)
+	}
 	s.setRows(m, n)
 	s.attending.resize(m, rows, threads)
 	if m.Experts > 0 {

@@ -107,9 +107,12 @@ func TestAllocateHoldsItsPromises(t *testing.T) {
 		}
 		for i, s := range sigma {
 			for j := range sigma {
-				// Rounding may give a layer one row more than another with a σ as low.
+				// Rounding may give a layer one row more than another with a σ as low, and then it is the first.
 				if s <= sigma[j] && budgets[i] < budgets[j]-1 {
 					t.Fatalf("σ %v and %v get %d and %d rows", s, sigma[j], budgets[i], budgets[j])
+				}
+				if s == sigma[j] && i < j && budgets[i] < budgets[j] {
+					t.Fatalf("of layers with σ %v, %d gets %d rows and %d gets %d", s, i, budgets[i], j, budgets[j])
 				}
 			}
 		}

@@ -127,6 +127,13 @@ func TestMedoids(t *testing.T) {
 			t.Errorf("cluster %d, %d of them: got %v, want %v", c.e, c.n, got, c.want)
 		}
 	}
+	alike := make([][]float32, 50)
+	for i := range alike {
+		alike[i] = []float32{1, float32(i % 2)}
+	}
+	if got := Medoids(alike, Clusters{Of: make([]int, 50), Centroids: [][]float32{{1, 1}}}, 0, 4); !slices.Equal(got, []int{1, 3, 5, 7}) {
+		t.Errorf("of many alike: %v", got)
+	}
 	if got := Medoids(points[:2], clusters, 0, 0); !slices.Equal(got, []int{0}) {
 		t.Errorf("fewer points than clusters know of: %v", got)
 	}

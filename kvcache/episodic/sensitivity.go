@@ -50,11 +50,13 @@ func (s *Sensitivity) Add(layer int, full, block []float32, dim int) error {
 	case dim < 1 || len(full)%dim != 0:
 		return fmt.Errorf("episodic: sensitivity of layer %d: %d numbers are no keys of %d", layer, len(full), dim)
 	case len(block) != len(full):
-		return fmt.Errorf("episodic: sensitivity of layer %d: %d numbers of full attention, %d of blocks", layer, len(full), len(block))
+		return fmt.Errorf("episodic: sensitivity of layer %d: %d numbers of full attention, %d of blocks",
+			layer, len(full), len(block))
 	}
 	for _, keys := range [][]float32{full, block} {
 		if i := notFinite(keys); i >= 0 {
-			return fmt.Errorf("episodic: sensitivity of layer %d: the key of token %d is %v in dimension %d", layer, i/dim, keys[i], i%dim)
+			return fmt.Errorf("episodic: sensitivity of layer %d: the key of token %d is %v in dimension %d",
+				layer, i/dim, keys[i], i%dim)
 		}
 	}
 	width := len(full)
