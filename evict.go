@@ -75,8 +75,10 @@ func (s *Session) makeRoom(more, room int, prompt []int32, stop *atomic.Bool) er
 // probe has the model read the text that a policy scores rows by, and takes it out again.
 func (s *Session) probe(p kvcache.Prober, prompt []int32, stop *atomic.Bool) error {
 	c := s.sequence.Cache
-	room := max(s.options.block-p.Text(s.options.block), 1)
-	tokens := p.Probe(&kvcache.Probing{Block: s.tokens[s.evictedAt:], Prompt: prompt, Room: room, Encode: s.encodeLiterally()})
+	tokens := p.Probe(&kvcache.Probing{
+		Block: s.tokens[s.evictedAt:], Episode: s.episode, Prompt: prompt,
+		Room: max(s.options.block-s.textOf(s.options.block), 1), Encode: s.encodeLiterally(),
+	})
 	if len(tokens) == 0 {
 		return fmt.Errorf("mneme: policy %s has nothing to score rows by", s.sequence.Eviction.Name())
 	}

@@ -32,6 +32,7 @@ type Session struct {
 	batch     []model.Row
 	logits    []float32
 	expected  []float32 // logits after the last token, for a policy that wants to know how surprising the next one is
+	episode   []int32   // the prompt that rows are scored by, in a conversation
 	sampler   []byte    // state of the sampler of the last generation
 	samplerAt int       // how many tokens it knows of
 
@@ -266,12 +267,19 @@ func (s *Session) read(ctx context.Context, tokens []int32, block int, every boo
 
 // textOf is how many tokens of the text are read at a time, where a policy may need some of a block's rows for itself.
 func (s *Session) textOf(block int) int {
-	if e := s.sequence.Eviction; e != nil {
-		if p, ok := e.Policy().(kvcache.Prober); ok {
-			return max(1, min(block, p.Text(block)))
-		}
+	e := s.sequence.Eviction
+	if e == nil {
+		return block
 	}
-	return block
+	p, ok := e.Policy().(kvcache.Prober)
+	if !ok {
+		return block
+	}
+	text := p.Text(block)
+	if n := len(s.episode); n > 0 { // it is known how long the probe is
+		text = max(text, block-n)
+	}
+	return max(1, min(block, text))
 }
 
 // makeRoomForOne drops rows before a single token is read, if its row would be one too many: some at a time.

@@ -58,11 +58,14 @@ func build(text string, kind Kind, params *Params, budget []int) (*Eviction, err
 	}
 	most := least - e.sinks - e.interval
 	e.recent = params.Int("recent", min(e.needs.Recent, most), 0, most)
-	e.pooled = params.Word("heads", "uniform", "pair") == "pair"
-	positions := []string{"text", "packed"}
+	heads, positions := []string{"uniform", "pair"}, []string{"text", "packed"}
+	if e.needs.Pooled {
+		slices.Reverse(heads)
+	}
 	if e.needs.Packed {
 		slices.Reverse(positions)
 	}
+	e.pooled = params.Word("heads", heads...) == "pair"
 	e.needs.Packed = params.Word("positions", positions...) == "packed"
 	return e, params.done()
 }

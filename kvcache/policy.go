@@ -33,6 +33,8 @@ type Needs struct {
 	Recent int
 	// Surprise has the first mark set to −log p of each row's token, as the model predicted it.
 	Surprise bool
+	// Pooled has the heads of a layer share its budget, unless the user says otherwise.
+	Pooled bool
 	// Past has Observe shown the attention to the rows before the block alone, normalized over these.
 	Past bool
 }
@@ -53,10 +55,11 @@ type Prober interface {
 
 // Probing is what a probe can be made of.
 type Probing struct {
-	Block  []int32                   // the tokens since rows were last dropped
-	Prompt []int32                   // the whole prompt that is being read: only for policies that say that they look ahead
-	Room   int                       // tokens that the probe may have
-	Encode func(text string) []int32 // nil without a tokenizer
+	Block   []int32                   // the tokens since rows were last dropped
+	Episode []int32                   // the prompt of a conversation's episode, if the text belongs to one
+	Prompt  []int32                   // the whole prompt that is being read: only for policies that say that they look ahead
+	Room    int                       // tokens that the probe may have
+	Encode  func(text string) []int32 // nil without a tokenizer
 }
 
 // Turner is a policy that is told when a turn of a conversation ends.
