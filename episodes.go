@@ -32,6 +32,10 @@ func (c *Conversation) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.writeBack(); err != nil { // so that the episodes there are stay whole if anything fails
+		return err
+	}
+	c.active = -1
 	history := c.encode(c.history(), true)
 	if err := c.refuseEpisodes(len(clusters.Centroids), len(history)); err != nil {
 		return err
