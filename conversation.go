@@ -148,6 +148,9 @@ func NewConversation(m *Model, opts ...ConversationOption) (*Conversation, error
 	if err != nil {
 		return nil, err
 	}
+	if _, err := c.newSession(slices.Clone(budgets)); err != nil { // as they are made when episodes are built
+		return nil, err
+	}
 	for l := range budgets { // what is said is appended to an episode until it is a block over its budget
 		budgets[l] += block
 	}
