@@ -75,8 +75,9 @@ func (s *Session) makeRoom(more, room int, prompt []int32, stop *atomic.Bool) er
 // probe has the model read the text that a policy scores rows by, and takes it out again.
 func (s *Session) probe(p kvcache.Prober, prompt []int32, stop *atomic.Bool) error {
 	c := s.sequence.Cache
+	block := s.tokens[max(0, min(s.evictedAt, len(s.tokens)-s.sequence.Eviction.Interval())):]
 	tokens := p.Probe(&kvcache.Probing{
-		Block: s.tokens[s.evictedAt:], Episode: s.episode, Prompt: prompt,
+		Block: block, Episode: s.episode, Prompt: prompt,
 		Room: max(s.options.block-s.textOf(s.options.block), 1), Encode: s.encodeLiterally(),
 	})
 	if len(tokens) == 0 {
@@ -111,8 +112,8 @@ func (s *Session) wantsSurprise() bool {
 }
 
 // forwardSurprised is forward for a policy that wants −log p of every token: all logits of the batch are computed, and
-// those after its last token are kept for the one that comes next. The first token of a text, which nothing predicts,
-// counts as much as the most surprising one beside it.
+// those after its last token are kept for the one that comes next. A token that nothing predicts, as the first of a text or
+// after it was taken back, counts as much as the most surprising one beside it.
 func (s *Session) forwardSurprised(tokens []int32, stop *atomic.Bool, wanted func(i int) bool, each func(i int, logits []float32)) error {
 	for i := range s.batch {
 		s.batch[i].Logits = true
@@ -126,7 +127,8 @@ func (s *Session) forwardSurprised(tokens []int32, stop *atomic.Bool, wanted fun
 		}
 		values[i] = float32(-p)
 	}
-	if len(s.expected) > 0 {
+	predicted := len(s.expected) > 0
+	if predicted {
 		add(0, s.expected)
 	}
 	first := s.sequence.Cache.Seen()
@@ -144,7 +146,7 @@ func (s *Session) forwardSurprised(tokens []int32, stop *atomic.Bool, wanted fun
 		return err
 	}
 	s.took(tokens)
-	if first == 0 {
+	if !predicted {
 		values[0] = slices.Max(values)
 	}
 	s.sequence.Eviction.Surprise(s.sequence.Cache, first, values)

@@ -8,12 +8,13 @@ import (
 // candidate is a row that may stay or go.
 type candidate struct {
 	score float32
+	row   int32 // its number, or where the newest of equals come first that number's complement
 	head  int32
-	row   int32
 }
 
-// choose returns the rows of each head that stay: sinks, recent rows, and those with the largest scores, the ones of a
-// lower head and then number first among equals. As many stay as the budget allows, no fewer.
+// choose returns the rows of each head that stay: sinks, recent rows, and those with the largest scores. Among equals the
+// oldest come first, or the newest if the policy says so, and then those of a lower head: heads whose rows have the same
+// scores keep the same rows. As many stay as the budget allows, no fewer.
 func (e *Eviction) choose(l *Layer) [][]int32 {
 	keep := make([][]int32, len(l.Heads))
 	if e.pooled {
@@ -46,17 +47,25 @@ func (e *Eviction) pick(l *Layer, keep [][]int32, from, to int) {
 			if s != s {
 				s = float32(math.Inf(-1))
 			}
-			list = append(list, candidate{s, int32(h), int32(i)})
+			list = append(list, candidate{s, e.order(i), int32(h)})
 		}
 	}
 	room = max(0, min(room, len(list)))
 	best(list, room)
 	for _, c := range list[:room] {
-		keep[c.head] = append(keep[c.head], c.row)
+		keep[c.head] = append(keep[c.head], max(c.row, ^c.row))
 	}
 	for h := from; h < to; h++ {
 		slices.Sort(keep[h])
 	}
+}
+
+// order is what row i comes by among equals.
+func (e *Eviction) order(i int) int32 {
+	if e.needs.Newest {
+		return ^int32(i)
+	}
+	return int32(i)
 }
 
 // before orders candidates: the better first.
@@ -64,10 +73,10 @@ func (c candidate) before(d candidate) bool {
 	if c.score != d.score {
 		return c.score > d.score
 	}
-	if c.head != d.head {
-		return c.head < d.head
+	if c.row != d.row {
+		return c.row < d.row
 	}
-	return c.row < d.row
+	return c.head < d.head
 }
 
 // best brings the n best candidates to the front, in no order (Hoare's selection, on the median of three).

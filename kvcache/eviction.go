@@ -10,6 +10,9 @@ import (
 // models rest (Xiao et al. 2023).
 const DefaultSinks = 4
 
+// maxRows is more rows than a KV head can have: their positions ascend. Sums over heads of larger budgets might overflow.
+const maxRows = math.MaxInt32
+
 // Eviction keeps a cache within its budget by a policy.
 type Eviction struct {
 	name     string // as it was given, with its parameters
@@ -47,8 +50,11 @@ func build(text string, kind Kind, params *Params, budget []int) (*Eviction, err
 	if len(budget) == 0 {
 		return nil, fmt.Errorf("kvcache: policy %s: no budget", kind.Name)
 	}
-	least := slices.Min(budget)
-	e := &Eviction{name: text, kind: kind, policy: kind.New(params, least), budget: slices.Clone(budget)}
+	least := min(slices.Min(budget), maxRows)
+	e := &Eviction{name: text, kind: kind, policy: kind.New(params, least)}
+	for _, rows := range budget {
+		e.budget = append(e.budget, min(rows, maxRows))
+	}
 	e.needs = e.policy.Needs()
 	e.sinks = params.Int("sinks", DefaultSinks, 0, math.MaxInt32)
 	e.interval = params.Int("interval", max(1, min(PageRows, least/16)), 1, math.MaxInt32)
@@ -157,7 +163,7 @@ func (e *Eviction) layer(c *Cache, layer, room int) *Layer {
 	heads := c.cfg.Heads
 	l := &Layer{
 		Index: layer, Heads: make([]Rows, heads), Scores: make([][]float32, heads),
-		Target: max(e.budget[layer]-room, 0), Sinks: e.sinks, Recent: e.recent,
+		Budget: e.budget[layer], Target: max(e.budget[layer]-room, 0), Sinks: e.sinks, Recent: e.recent,
 	}
 	for h := range heads {
 		l.Heads[h] = Rows{Layer: layer, Head: h, list: c.list(layer, h)}

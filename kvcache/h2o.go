@@ -12,10 +12,7 @@ type h2oPolicy struct{ recent int }
 func (p h2oPolicy) Needs() Needs { return Needs{Marks: 1, Queries: AllQueries, Recent: p.recent} }
 
 func (h2oPolicy) Observe(rows *Rows, _ *Query, weights []float32) {
-	sum := rows.Mark(0)
-	for i, w := range weights {
-		sum[i] += w
-	}
+	addWeights(rows.Mark(0), weights)
 }
 
 func (h2oPolicy) Score(l *Layer) {

@@ -35,6 +35,8 @@ type Needs struct {
 	Surprise bool
 	// Pooled has the heads of a layer share its budget, unless the user says otherwise.
 	Pooled bool
+	// Newest has the newest of rows with equal scores stay, not the oldest.
+	Newest bool
 	// Past has Observe shown the attention to the rows before the block alone, normalized over these.
 	Past bool
 }
@@ -55,7 +57,7 @@ type Prober interface {
 
 // Probing is what a probe can be made of.
 type Probing struct {
-	Block   []int32                   // the tokens since rows were last dropped
+	Block   []int32                   // the tokens since rows were last dropped, at least as many as are dropped at a time
 	Episode []int32                   // the prompt of a conversation's episode, if the text belongs to one
 	Prompt  []int32                   // the whole prompt that is being read: only for policies that say that they look ahead
 	Room    int                       // tokens that the probe may have
@@ -126,7 +128,8 @@ func (r *Rows) Value(i int, value []float32) error {
 type Layer struct {
 	Index  int
 	Heads  []Rows
-	Target int         // rows that will be left per KV head, on the average over the heads
+	Budget int         // rows that the layer may have per KV head
+	Target int         // rows that will be left per KV head, on the average over the heads: room is made below the budget
 	Sinks  int         // rows at positions below are kept whatever their scores
 	Recent int         // as are so many of the newest
 	Scores [][]float32 // [heads][rows], to be filled
