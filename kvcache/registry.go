@@ -22,7 +22,7 @@ type Kind struct {
 const Full = "full"
 
 // kinds are all policies that drop rows, by name.
-var kinds = []Kind{episodicKind, h2o, keyDiff, knorm, lfa, lra, sirLLM, snapKV, snapKVQuery, tova, treeKV, window}
+var kinds = []Kind{episodicKind, h2o, keyDiff, knorm, kvzip, lfa, lra, sirLLM, snapKV, snapKVQuery, tova, treeKV, window}
 
 // Kinds lists the policies that drop rows, by name.
 func Kinds() []Kind { return slices.Clone(kinds) }
