@@ -81,6 +81,9 @@ func (s *Session) generate(ctx context.Context, opts []Option, prompt func(*gene
 		}
 		g.finish(yield)
 		g.keepSampler()
+		if e := s.sequence.Eviction; e != nil && err == nil {
+			e.EndTurn(s.sequence.Cache)
+		}
 		if err != nil {
 			g.reason = StopError
 			if ctx.Err() != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/mneme-lm/mneme/weights/quant"
 )
@@ -134,11 +135,11 @@ func (c *Cache) PeakBytes() int64 {
 	return peak
 }
 
-// MarkBytes is the memory of the numbers that go with the rows.
+// MarkBytes is the memory of the numbers that go with the rows, and of those that are held.
 func (c *Cache) MarkBytes() int64 {
 	var n int64
 	for i := range c.lists {
-		for _, marks := range c.lists[i].marks {
+		for _, marks := range slices.Concat(c.lists[i].marks, c.lists[i].held) {
 			n += 4 * int64(cap(marks))
 		}
 	}
@@ -207,6 +208,28 @@ func (c *Cache) Keep(layer, head int, rows []int32) error {
 	}
 	l.keep(&c.pool, rows)
 	return nil
+}
+
+// HoldMarks notes what the marks of all rows are, so that RestoreMarks can take back what a policy makes of a batch that
+// fails.
+func (c *Cache) HoldMarks() {
+	for i := range c.lists {
+		l := &c.lists[i]
+		l.held = slices.Grow(l.held[:0], len(l.marks))[:len(l.marks)]
+		for k, marks := range l.marks {
+			l.held[k] = append(l.held[k][:0], marks...)
+		}
+	}
+}
+
+// RestoreMarks makes the marks what they were at the last call of HoldMarks, when the cache had the rows that it has now.
+func (c *Cache) RestoreMarks() {
+	for i := range c.lists {
+		l := &c.lists[i]
+		for k, marks := range l.held {
+			copy(l.marks[k], marks)
+		}
+	}
 }
 
 // Evicted notes that rows were dropped: what lies before cannot be gone back to.

@@ -430,3 +430,26 @@ func TestPutOfManyRows(t *testing.T) {
 		}
 	}
 }
+
+func TestHeldMarksComeBack(t *testing.T) {
+	cfg := small
+	cfg.Marks = 2
+	c := mustNew(t, cfg)
+	if _, err := c.Append([]int32{0, 1}); err != nil {
+		t.Fatal(err)
+	}
+	rows := c.RowsOf(1, 2)
+	rows.Mark(1)[1] = 7
+	c.HoldMarks()
+	if _, err := c.Append([]int32{2}); err != nil {
+		t.Fatal(err)
+	}
+	copy(rows.Mark(1), []float32{1, 2, 3})
+	if err := c.Truncate(2); err != nil {
+		t.Fatal(err)
+	}
+	c.RestoreMarks()
+	if got := rows.Mark(1); !slices.Equal(got, []float32{0, 7}) {
+		t.Errorf("marks %v", got)
+	}
+}

@@ -12,26 +12,12 @@ var episodicKind = Kind{
 	New: func(*Params, int) Policy { return episodicPolicy{} },
 }
 
-type episodicPolicy struct{}
+type episodicPolicy struct{ maxima }
 
-func (episodicPolicy) Needs() Needs {
-	return Needs{Marks: 1, Queries: AllQueries, Past: true, Pooled: true}
-}
-
-func (episodicPolicy) Observe(rows *Rows, _ *Query, weights []float32) {
-	most := rows.Mark(0)
-	for i, w := range weights {
-		most[i] = max(most[i], w)
-	}
-}
-
-// Score takes the marks, and clears them for the next prompt.
-func (episodicPolicy) Score(l *Layer) {
-	for h := range l.Heads {
-		marks := l.Heads[h].Mark(0)
-		copy(l.Scores[h], marks)
-		clear(marks)
-	}
+func (p episodicPolicy) Needs() Needs {
+	n := p.maxima.Needs()
+	n.Pooled = true
+	return n
 }
 
 // Text leaves half of a block for the prompt.
@@ -48,5 +34,5 @@ func (episodicPolicy) Probe(p *Probing) []int32 {
 	if len(tokens) == 0 {
 		tokens = p.Block
 	}
-	return tokens[max(0, len(tokens)-p.Room):]
+	return last(tokens, p.Room)
 }

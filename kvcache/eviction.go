@@ -172,9 +172,9 @@ func (e *Eviction) layer(c *Cache, layer, room int) *Layer {
 	return l
 }
 
-// MarkBytes is the memory of the marks of so many rows per KV head.
+// MarkBytes is the memory of the marks of so many rows per KV head, and of those that are held (see Cache.HoldMarks).
 func (e *Eviction) MarkBytes(cfg Config, rows int) int64 {
-	return 4 * int64(e.needs.Marks) * int64(cfg.Layers) * int64(cfg.Heads) * int64(rows)
+	return 2 * 4 * int64(e.needs.Marks) * int64(cfg.Layers) * int64(cfg.Heads) * int64(rows)
 }
 
 // RowsOf is the rows of a layer and KV head, as a policy sees them.

@@ -10,6 +10,7 @@ type list struct {
 	pages  []*page
 	rows   int
 	marks  [][]float32 // [Config.Marks][rows]
+	held   [][]float32 // what the marks were, see Cache.HoldMarks
 	cursor int         // where a policy has come to among the rows
 	view   View
 }

@@ -1,9 +1,6 @@
 package kvcache
 
-import (
-	"github.com/mneme-lm/mneme/kernels"
-	"github.com/mneme-lm/mneme/weights/quant"
-)
+import "github.com/mneme-lm/mneme/kernels"
 
 // Policy decides which rows are worth keeping when a cache is over its budget. A policy has parameters but no state: what
 // it remembers of rows are marks, which the cache moves, copies and saves with the rows. Its methods may run in several
@@ -115,13 +112,6 @@ func (r *Rows) Keys(f func(first int, keys []float32)) {
 			f(s.First+at, group)
 		}
 	}
-}
-
-// Values decodes the value of row i.
-func (r *Rows) Value(i int, value []float32) error {
-	v := &r.list.view
-	s := &v.Spans[i/PageRows]
-	return quant.Decode(v.Type, value[:v.ValueDim], s.Values[i%PageRows*v.ValueBytes:][:v.ValueBytes])
 }
 
 // Layer is what a policy sees of a layer whose rows it scores.

@@ -126,7 +126,7 @@ func TestPairedHeadsAreRagged(t *testing.T) {
 func TestParametersAreChecked(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"", `no policy ""`},
-		{"lru", "there is: full, h2o, keydiff, knorm, kvzip, lfa, lra, sirllm, snapkv, snapkv-query, tova, treekv, window"},
+		{"lru", "there is: full, episodic, h2o, keydiff, knorm, kvzip, lfa, lra, sirllm, snapkv, snapkv-query, tova, treekv, window"},
 		{"full", `no policy "full"`},
 		{"window:", `"" is not key=value`},
 		{"window:sinks", `"sinks" is not key=value`},

@@ -148,6 +148,9 @@ func (r *Runner) admit(rows []Row) error {
 		if !begun {
 			from = start{s.Cache.Seen(), s.Cache.MostRows()}
 			r.before[s] = from
+			if s.Eviction != nil {
+				s.Cache.HoldMarks()
+			}
 		}
 		ropeAt := row.Position
 		if s.packed() {
@@ -176,6 +179,9 @@ func (r *Runner) rollBack() {
 	for s, from := range r.before {
 		if err := s.Cache.Truncate(from.seen); err != nil {
 			panic(err) // rows that were appended a moment ago
+		}
+		if s.Eviction != nil {
+			s.Cache.RestoreMarks()
 		}
 	}
 	r.forget()
