@@ -3,6 +3,7 @@ package mneme
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/mneme-lm/mneme/kvcache"
@@ -121,4 +122,37 @@ func TestBudgetIsNeverExceeded(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Where a block is as long as the text, reading it and dropping rows once is what compression after the whole prompt is:
+// the rows are scored on top of the full cache.
+func TestOneBlockIsCompressionAfterPrefill(t *testing.T) {
+	m := synthModel(t, "llama-tiny")
+	const n, budget = 200, 50
+	ids := text(m, n)
+	for _, policy := range []string{"h2o", "snapkv", "tova", "keydiff", "knorm", "lfa", "window", "window:positions=text"} {
+		blocked := newSession(t, m, WithPolicy(policy), WithKVBudget(budget), WithPrefillBlock(n))
+		if err := blocked.Evaluate(t.Context(), ids, nil); err != nil {
+			t.Fatal(err)
+		}
+		// The same by hand: everything is read with room for all, then the rows go.
+		after := newSession(t, m, WithPolicy(policy), WithKVBudget(budget), WithPrefillBlock(n))
+		if err := after.forward(ids, nil, func(int) bool { return false }, nil); err != nil {
+			t.Fatal(err)
+		}
+		if rows := after.sequence.Cache.MostRows(); rows != n {
+			t.Fatalf("%s: %d rows before any are dropped", policy, rows)
+		}
+		if _, err := m.runner.Evict(after.sequence, 0); err != nil {
+			t.Fatal(err)
+		}
+		for l := range m.Config().Layers {
+			for h := range m.Config().KVHeads {
+				a, b := blocked.sequence.Cache.View(l, h), after.sequence.Cache.View(l, h)
+				if !slices.Equal(ranges(&a), ranges(&b)) || a.Rows() != budget {
+					t.Fatalf("%s: layer %d, head %d keeps %v, want %v", policy, l, h, ranges(&a), ranges(&b))
+				}
+			}
+		}
+	}
 }

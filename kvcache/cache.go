@@ -139,8 +139,10 @@ func (c *Cache) PeakBytes() int64 {
 func (c *Cache) MarkBytes() int64 {
 	var n int64
 	for i := range c.lists {
-		for _, marks := range slices.Concat(c.lists[i].marks, c.lists[i].held) {
-			n += 4 * int64(cap(marks))
+		for _, list := range [2][][]float32{c.lists[i].marks, c.lists[i].held} {
+			for _, marks := range list {
+				n += 4 * int64(cap(marks))
+			}
 		}
 	}
 	return n
