@@ -1,6 +1,7 @@
 package mneme
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -11,7 +12,8 @@ import (
 	"github.com/mneme-lm/mneme/tokenizer"
 )
 
-// ErrEvicted is wrapped where a text is to be taken back to before its rows were dropped from the KV cache.
+// ErrEvicted is wrapped where a text is to be taken back to before its rows were dropped from the KV cache,
+// or their keys pruned.
 var ErrEvicted = kvcache.ErrEvicted
 
 // Policies lists the policies that WithPolicy knows, beside "full".
@@ -26,13 +28,21 @@ type Eviction struct {
 	Kept  [][2]int32 `json:"kept"` // their positions in the text, as ranges: from, and the one after the last
 }
 
-// eviction makes what keeps the cache within its budget; nil: nothing does.
+// eviction makes what keeps the cache within its budget or prunes its keys; nil: nothing does.
 func (o *sessionOptions) eviction(m *Model) (*kvcache.Eviction, error) {
-	if o.policy == "" || o.policy == kvcache.Full {
+	policy := cmp.Or(o.policy, kvcache.Full)
+	base, err := kvcache.Base(policy)
+	if err != nil {
+		return nil, err
+	}
+	if base == kvcache.Full {
 		if o.budget > 0 || o.budgets != nil {
 			return nil, fmt.Errorf("mneme: a budget of rows is for a policy that drops some: %q keeps them all", kvcache.Full)
 		}
-		return nil, nil
+		if policy == kvcache.Full {
+			return nil, nil
+		}
+		return kvcache.NewEviction(policy, nil)
 	}
 	budgets := o.budgets
 	switch {

@@ -147,7 +147,7 @@ func (s *Session) room(prompt int) int {
 	if limit := s.sequence.Limit(); limit > 0 {
 		length = min(length, limit)
 	}
-	if s.sequence.Eviction != nil {
+	if e := s.sequence.Eviction; e != nil && e.Bounded() {
 		return length
 	}
 	return max(0, length-len(s.tokens)-prompt)

@@ -17,7 +17,7 @@ func (m *Model) Work(context int, logits bool, opts ...SessionOption) (model.Wor
 	if err != nil {
 		return model.Work{}, err
 	}
-	if e != nil { // the mean over layers is what their bytes add up to
+	if e != nil && e.Bounded() { // the mean over layers is what their bytes add up to
 		context = min(context, e.MeanBudget())
 	}
 	return m.net.Work(o.rows, context, logits)

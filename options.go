@@ -38,7 +38,8 @@ func WithContext(tokens int) SessionOption { return func(o *sessionOptions) { o.
 func WithPrefillBlock(tokens int) SessionOption { return func(o *sessionOptions) { o.block = tokens } }
 
 // WithPolicy chooses what the KV cache keeps, as name:key=value,key=value: "full", the default, every token; another one
-// of [Policies] as many rows as WithKVBudget says.
+// of [Policies] as many rows as WithKVBudget says. With +think:ratio=0.4 behind it, keys of older rows lose that share of
+// their channels, those that queries hardly ask for: "full+think", or "h2o:recent=64+think:ratio=0.5".
 func WithPolicy(policy string) SessionOption { return func(o *sessionOptions) { o.policy = policy } }
 
 // WithKVBudget sets how many rows the KV cache keeps per KV head, for policies other than "full". While a prompt is read,

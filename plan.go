@@ -44,6 +44,9 @@ func (m *Model) Plan(tokens int, opts ...SessionOption) (Plan, error) {
 			logits = block
 		}
 		p.ScratchBytes += m.net.PolicyBytes(e, rows)
+		if e.Prunes() {
+			rows += kvcache.PageRows // pages of old rows and of others, not all of them full
+		}
 	}
 	p.ScratchBytes += m.net.ScratchBytes(block, logits, rows, m.runner.Threads())
 	return p, nil
@@ -52,18 +55,10 @@ func (m *Model) Plan(tokens int, opts ...SessionOption) (Plan, error) {
 // keyValueBytes is the most that a session's cache takes on its way to so many tokens.
 func (m *Model) keyValueBytes(o *sessionOptions, e *kvcache.Eviction, tokens int) (int64, error) {
 	cfg := m.net.CacheConfig(o.rows)
-	all, err := cfg.Bytes(tokens)
 	if e == nil {
-		return all, err
+		return cfg.Bytes(tokens)
 	}
-	bounded, boundedErr := e.Bytes(cfg, o.block)
-	switch {
-	case boundedErr != nil:
-		return all, err
-	case err != nil:
-		return bounded, nil
-	}
-	return min(all, bounded), nil
+	return e.Bytes(cfg, tokens, o.block)
 }
 
 // refuse returns an error if need more bytes would not fit into memory.

@@ -67,7 +67,7 @@ func (s *Session) describe() (savedSession, error) {
 		Rows: cfg.Type.String(), Layers: cfg.Layers, Heads: cfg.Heads, KeyDim: cfg.KeyDim, ValueDim: cfg.ValueDim,
 		LongRope: s.sequence.LongRope(),
 	}
-	if e := s.sequence.Eviction; e != nil {
+	if e := s.sequence.Eviction; e != nil && e.Bounded() {
 		for l := range cfg.Layers {
 			d.Budgets = append(d.Budgets, e.Budget(l))
 		}

@@ -16,6 +16,12 @@ import (
 // bounded are a session's options with each policy in turn, the full cache among them.
 func bounded(t *testing.T, test func(t *testing.T, opts []SessionOption)) {
 	t.Run(kvcache.Full, func(t *testing.T) { test(t, []SessionOption{WithPrefillBlock(32)}) })
+	t.Run("full+think", func(t *testing.T) {
+		test(t, []SessionOption{WithPolicy("full+think:interval=40"), WithPrefillBlock(32)})
+	})
+	t.Run("h2o+think", func(t *testing.T) {
+		test(t, []SessionOption{WithPolicy("h2o+think:interval=8,recent=16"), WithKVBudget(64), WithPrefillBlock(32)})
+	})
 	policies(t, func(t *testing.T, kind kvcache.Kind) {
 		test(t, []SessionOption{WithPolicy(kind.Name), WithKVBudget(64), WithPrefillBlock(32)})
 	})

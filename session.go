@@ -133,8 +133,8 @@ func (s *Session) Tokens() []int32 {
 	return append(append(make([]int32, 0, s.Len()), s.tokens...), s.pending...)
 }
 
-// Truncate takes the text back to its first n tokens. A text whose rows were dropped from the cache since then cannot be
-// taken back, but to its beginning: that is an error (ErrEvicted), and changes nothing. See Snapshot.
+// Truncate takes the text back to its first n tokens. A text whose rows were dropped from the cache since then, or their
+// keys pruned, cannot be taken back, but to its beginning: that is an error (ErrEvicted), and changes nothing. See Snapshot.
 func (s *Session) Truncate(n int) error {
 	if err := s.claim(); err != nil {
 		return err
@@ -252,13 +252,13 @@ func (s *Session) read(ctx context.Context, tokens []int32, block int, every boo
 			return stopped(ctx, err)
 		}
 		read += n
-		if failure != nil {
-			return failure
-		}
 		if len(tokens) > 1 {
-			if err := s.makeRoom(0, 0, tokens, &stop); err != nil {
+			if err := s.settle(tokens, &stop); err != nil {
 				return stopped(ctx, err)
 			}
+		}
+		if failure != nil {
+			return failure
 		}
 		count()
 	}
@@ -282,12 +282,24 @@ func (s *Session) textOf(block int) int {
 	return max(1, min(block, text))
 }
 
-// makeRoomForOne drops rows before a single token is read, if its row would be one too many: some at a time.
+// settle brings the cache within its budget after a block, and prunes its keys.
+func (s *Session) settle(prompt []int32, stop *atomic.Bool) error {
+	if err := s.makeRoom(0, 0, prompt, stop); err != nil {
+		return err
+	}
+	return s.model.runner.Prune(s.sequence)
+}
+
+// makeRoomForOne drops rows before a single token is read, if its row would be one too many: some at a time. So it prunes
+// keys.
 func (s *Session) makeRoomForOne(stop *atomic.Bool) error {
 	if s.sequence.Eviction == nil {
 		return nil
 	}
-	return s.makeRoom(1, s.sequence.Eviction.Interval(), nil, stop)
+	if err := s.makeRoom(1, s.sequence.Eviction.Interval(), nil, stop); err != nil {
+		return err
+	}
+	return s.model.runner.Prune(s.sequence)
 }
 
 // stopped turns the runner's word that it was stopped into the reason.

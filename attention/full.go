@@ -90,11 +90,11 @@ func (s *Scratch) span(impl *kernels.Implementation, q *Queries, view *kvcache.V
 		return
 	}
 	low = low / kernels.KeyGroup * kernels.KeyGroup
-	n := (high - low + kernels.KeyGroup - 1) / kernels.KeyGroup * kernels.KeyGroup
-	keySize, valueSize := view.KeyBytes, view.ValueBytes
+	n := wholeGroups(high - low)
+	valueSize := view.ValueBytes
 	m := len(q.Positions) * q.Heads
 	scores := s.room(&s.scores, m*max(n, kvcache.PageRows))[:m*n] // a page's at once: the next token has one row more
-	impl.Scores(scores, n, s.queries, view.KeyDim, span.Keys[low*keySize:(low+n)*keySize], view.Type, n, s.turned(q, span.First+low), s.kernels)
+	s.product(impl, q, view, span, low, n, scores, n)
 	for i, pos := range q.Positions {
 		from, end := visible(span, pos, p.Window)
 		from, end = max(from-low, 0), end-low

@@ -89,6 +89,7 @@ type Scratch struct {
 	kernels     *kernels.Scratch
 	packed      []float32
 	queries     []float32 // [queries, keyDim], in packed or where the caller has them
+	narrow      []float32 // [queries, channels] those that older keys of the view have, if these have not all
 	scores      []float32
 	total, next []float32
 	turn        kernels.Turn
@@ -111,17 +112,46 @@ func (s *Scratch) partial(p *[]float32, queries int, view *kvcache.View) Partial
 	return t
 }
 
-// pack brings the queries side by side.
+// pack brings the queries side by side, and the channels of them that narrow keys have.
 func (s *Scratch) pack(q *Queries, view *kvcache.View) {
 	n := q.Heads * view.KeyDim
 	if len(q.Positions) == 1 {
 		s.queries = q.Q[:n]
-		return
+	} else {
+		s.queries = s.room(&s.packed, len(q.Positions)*n)
+		for i := range q.Positions {
+			copy(s.queries[i*n:(i+1)*n], q.Q[i*q.QStride:])
+		}
 	}
-	s.queries = s.room(&s.packed, len(q.Positions)*n)
-	for i := range q.Positions {
-		copy(s.queries[i*n:(i+1)*n], q.Q[i*q.QStride:])
+	if channels := view.Channels(); channels != nil {
+		s.gather(view.KeyDim, channels)
 	}
+}
+
+// gather takes some channels of the packed queries.
+func (s *Scratch) gather(keyDim int, channels []int32) {
+	m, n := len(s.queries)/keyDim, len(channels)
+	if cap(s.narrow) < m*n {
+		s.narrow = make([]float32, m*n)
+	}
+	s.narrow = s.narrow[:m*n]
+	for i := range m {
+		q, to := s.queries[i*keyDim:(i+1)*keyDim], s.narrow[i*n:(i+1)*n]
+		for j, c := range channels {
+			to[j] = q[c]
+		}
+	}
+}
+
+// product multiplies the queries by n keys of a span from number first on, both of them whole groups: row i of the result
+// is at i·stride.
+func (s *Scratch) product(impl *kernels.Implementation, q *Queries, view *kvcache.View, span *kvcache.Span, first, n int, scores []float32, stride int) {
+	queries := s.queries
+	if span.Channels != nil {
+		queries = s.narrow
+	}
+	dim, size := view.Key(span)
+	impl.Scores(scores, stride, queries, dim, span.Keys[first*size:(first+n)*size], view.Type, n, s.turned(q, span.First+first), s.kernels)
 }
 
 func exp(x float32) float32 { return float32(math.Exp(float64(x))) }

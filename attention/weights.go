@@ -19,14 +19,14 @@ func Weights(impl *kernels.Implementation, q *Queries, view *kvcache.View, limit
 	if n == 0 {
 		return
 	}
-	width := (n + kernels.KeyGroup - 1) / kernels.KeyGroup * kernels.KeyGroup
+	width := scoresWidth(view, n)
 	rows := max(1, weighFloats/(width*q.Heads))
 	for first := 0; first < len(q.Positions); first += rows {
 		part := *q
 		part.Q, part.Positions = q.Q[first*q.QStride:], q.Positions[first:min(first+rows, len(q.Positions))]
 		s.pack(&part, view)
 		scores := s.room(&s.scores, len(part.Positions)*q.Heads*width)
-		s.score(impl, &part, view, scores, width)
+		s.score(impl, &part, view, scores, width, n)
 		for i, pos := range part.Positions {
 			from, to := view.Visible(pos, p.Window)
 			to = min(to, n)
@@ -46,14 +46,31 @@ func Weights(impl *kernels.Implementation, q *Queries, view *kvcache.View, limit
 	}
 }
 
-// score multiplies packed queries by the first width keys of a view.
-func (s *Scratch) score(impl *kernels.Implementation, q *Queries, view *kvcache.View, scores []float32, width int) {
+// scoresWidth is the room for a query's scores of the first n rows of a view, whole groups of keys of every span.
+func scoresWidth(view *kvcache.View, n int) int {
+	width := 0
+	for i := range view.Spans {
+		if first := view.Spans[i].First; first < n {
+			width = max(width, first+wholeGroups(min(n-first, view.Spans[i].Rows())))
+		}
+	}
+	return wholeGroups(width)
+}
+
+// wholeGroups rounds a number of rows up to groups of keys.
+func wholeGroups(rows int) int {
+	return (rows + kernels.KeyGroup - 1) / kernels.KeyGroup * kernels.KeyGroup
+}
+
+// score multiplies packed queries by the first n keys of a view. Where a group has fewer keys, the next span's scores come
+// after those in place of the others.
+func (s *Scratch) score(impl *kernels.Implementation, q *Queries, view *kvcache.View, scores []float32, width, n int) {
 	for i := range view.Spans {
 		span := &view.Spans[i]
-		n := min(len(span.Keys)/view.KeyBytes, width-span.First)
-		if n <= 0 {
+		if span.First >= n {
 			return
 		}
-		impl.Scores(scores[span.First:], width, s.queries, view.KeyDim, span.Keys[:n*view.KeyBytes], view.Type, n, s.turned(q, span.First), s.kernels)
+		some := wholeGroups(min(n-span.First, span.Rows()))
+		s.product(impl, q, view, span, 0, some, scores[span.First:], width)
 	}
 }

@@ -15,8 +15,9 @@ import (
 // ErrPosition is wrapped by the errors about positions that do not ascend.
 var ErrPosition = errors.New("positions must ascend")
 
-// ErrEvicted is wrapped where a cache is to go back behind rows that are gone.
-var ErrEvicted = errors.New("rows were evicted since")
+// ErrEvicted is wrapped where a cache is to go back behind rows that are gone, or whose keys were
+// pruned.
+var ErrEvicted = errors.New("rows were evicted or pruned since")
 
 // Config is the shape of a cache.
 type Config struct {
@@ -24,6 +25,7 @@ type Config struct {
 	KeyDim, ValueDim int
 	Type             quant.Type // of the rows: F32, F16 or Q8_0
 	Marks            int        // numbers that go with each row, for a policy
+	Pruned           int        // channels that keys do without once their rows are old; 0: they keep all
 }
 
 // rowBytes returns the sizes of a stored key and value.
@@ -32,6 +34,9 @@ func (c Config) rowBytes() (key, value int, err error) {
 	case quant.F32, quant.F16, quant.Q8_0:
 	default:
 		return 0, 0, fmt.Errorf("kvcache: rows of type %s are not supported (f32, f16, q8_0 are)", c.Type)
+	}
+	if c.Pruned < 0 || c.Pruned > 0 && c.Pruned >= c.KeyDim {
+		return 0, 0, fmt.Errorf("kvcache: %d channels pruned of keys of %d", c.Pruned, c.KeyDim)
 	}
 	if c.Layers < 1 || c.Heads < 1 || c.KeyDim < 1 || c.ValueDim < 1 || c.Marks < 0 {
 		return 0, 0, fmt.Errorf("kvcache: %d layers of %d heads with keys of %d and values of %d", c.Layers, c.Heads, c.KeyDim, c.ValueDim)
@@ -45,34 +50,56 @@ func (c Config) rowBytes() (key, value int, err error) {
 	return key, value, nil
 }
 
-// Bytes returns the memory that rows rows per KV head take, whole pages as they are allocated.
+// narrowBytes returns the size of a stored key without the channels that are pruned.
+func (c Config) narrowBytes() (int, error) {
+	key, err := c.Type.RowBytes(c.KeyDim - c.Pruned)
+	if err != nil {
+		return 0, fmt.Errorf("kvcache: keys of a head without %d of their channels: %w", c.Pruned, err)
+	}
+	return key, nil
+}
+
+// Bytes returns the memory that rows rows per KV head take, whole pages as they are allocated, with all channels of their
+// keys.
 func (c Config) Bytes(rows int) (int64, error) {
+	if rows < 0 {
+		return 0, fmt.Errorf("kvcache: %d rows", rows)
+	}
+	return c.pageBytes(rows, pagesOf(rows), 0)
+}
+
+// pageBytes returns the memory of the pages that rows are in, per KV head: those for keys with all their channels, and
+// those of narrow ones.
+func (c Config) pageBytes(rows, wide, narrow int) (int64, error) {
 	key, value, err := c.rowBytes()
 	if err != nil {
 		return 0, err
 	}
-	if rows < 0 {
-		return 0, fmt.Errorf("kvcache: %d rows", rows)
+	narrowKey, err := c.narrowBytes()
+	if err != nil {
+		return 0, err
 	}
-	page := int64(c.Layers) * int64(c.Heads) * (&pool{key: key, value: value}).pageBytes()
-	pages := int64(rows) / PageRows
-	if rows%PageRows > 0 {
-		pages++
+	lists, left := int64(c.Layers)*int64(c.Heads), int64(math.MaxInt64)
+	for _, x := range [][2]int64{{int64(wide), pageBytes(key, value)}, {int64(narrow), pageBytes(narrowKey, value)}} {
+		if x[0] > left/lists/x[1] {
+			return 0, fmt.Errorf("kvcache: %d rows take more bytes than can be counted", rows)
+		}
+		left -= lists * x[0] * x[1]
 	}
-	if pages > math.MaxInt64/page {
-		return 0, fmt.Errorf("kvcache: %d rows take more bytes than can be counted", rows)
-	}
-	return pages * page, nil
+	return math.MaxInt64 - left, nil
 }
 
 // Cache keeps the rows that it is given until it is told to drop some. One goroutine at a time may change it, but for Put
 // and Keep.
 type Cache struct {
 	cfg     Config
-	pool    pool
+	memory  memory
+	wide    pool   // of pages for keys with all their channels
+	narrow  pool   // for those without the ones that are pruned
 	lists   []list // [layers · heads]
 	seen    int    // rows per KV head, those dropped among them
 	evicted int    // what seen was when rows were last dropped by Keep
+	pruned  int    // the number of the first row whose key was not pruned
 	last    int32  // position of the newest row
 }
 
@@ -82,10 +109,19 @@ func New(cfg Config) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cache{cfg: cfg, pool: pool{cfg: cfg, key: key, value: value}, lists: make([]list, cfg.Layers*cfg.Heads), last: -1}
+	narrow, err := cfg.narrowBytes()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cache{cfg: cfg, lists: make([]list, cfg.Layers*cfg.Heads), last: -1}
+	c.wide = pool{typ: cfg.Type, keyDim: cfg.KeyDim, key: key, value: value, release: cfg.Pruned > 0, memory: &c.memory}
+	c.narrow = c.wide
+	c.narrow.keyDim, c.narrow.key = cfg.KeyDim-cfg.Pruned, narrow
 	for i := range c.lists {
-		c.lists[i].view = View{Type: cfg.Type, KeyDim: cfg.KeyDim, ValueDim: cfg.ValueDim, KeyBytes: key, ValueBytes: value}
-		c.lists[i].marks = make([][]float32, cfg.Marks)
+		l := &c.lists[i]
+		l.wide.pool, l.narrow.pool = &c.wide, &c.narrow
+		l.view = View{Type: cfg.Type, KeyDim: cfg.KeyDim, ValueDim: cfg.ValueDim, KeyBytes: key, NarrowBytes: narrow, ValueBytes: value}
+		l.marks = make([][]float32, cfg.Marks)
 	}
 	return c, nil
 }
@@ -97,15 +133,24 @@ func (c *Cache) Config() Config { return c.cfg }
 func (c *Cache) Seen() int { return c.seen }
 
 // Len is the number of rows that a KV head of a layer has.
-func (c *Cache) Len(layer, head int) int { return c.list(layer, head).rows }
+func (c *Cache) Len(layer, head int) int { return c.list(layer, head).rows() }
 
 func (c *Cache) list(layer, head int) *list { return &c.lists[layer*c.cfg.Heads+head] }
+
+// MostSpans is the number of spans of the view that has the most.
+func (c *Cache) MostSpans() int {
+	most := 0
+	for i := range c.lists {
+		most = max(most, len(c.lists[i].view.Spans))
+	}
+	return most
+}
 
 // MostRows is the number of rows of the KV head that has the most.
 func (c *Cache) MostRows() int {
 	most := 0
 	for i := range c.lists {
-		most = max(most, c.lists[i].rows)
+		most = max(most, c.lists[i].rows())
 	}
 	return most
 }
@@ -114,7 +159,7 @@ func (c *Cache) MostRows() int {
 func (c *Cache) Rows() int64 {
 	var n int64
 	for i := range c.lists {
-		n += int64(c.lists[i].rows)
+		n += int64(c.lists[i].rows())
 	}
 	return n
 }
@@ -125,17 +170,18 @@ func (c *Cache) LastPosition() int32 { return c.last }
 // Bytes is the memory allocated for rows now: for keys, values and positions, in pages that are in use or kept for the
 // next rows. Pages shared with snapshots count.
 func (c *Cache) Bytes() int64 {
-	now, _ := c.pool.bytes()
+	now, _ := c.memory.bytes()
 	return now
 }
 
 // PeakBytes is the most that Bytes has been.
 func (c *Cache) PeakBytes() int64 {
-	_, peak := c.pool.bytes()
+	_, peak := c.memory.bytes()
 	return peak
 }
 
-// MarkBytes is the memory of the numbers that go with the rows, and of those that are held.
+// MarkBytes is the memory of the numbers that go with the rows, of those that are held, and of queries by which channels are
+// to be chosen.
 func (c *Cache) MarkBytes() int64 {
 	var n int64
 	for i := range c.lists {
@@ -144,12 +190,16 @@ func (c *Cache) MarkBytes() int64 {
 				n += 4 * int64(cap(marks))
 			}
 		}
+		n += c.lists[i].queries.bytes()
 	}
 	return n
 }
 
 // Trim gives memory back that no row needs now.
-func (c *Cache) Trim() { c.pool.trim() }
+func (c *Cache) Trim() {
+	c.wide.trim()
+	c.narrow.trim()
+}
 
 // Append makes a row for each position, in every layer and head, and returns the number of the first: how many the cache
 // had been given before. Positions must ascend, and lie after those already there; otherwise nothing is changed. The
@@ -163,7 +213,7 @@ func (c *Cache) Append(positions []int32) (first int, err error) {
 		last = p
 	}
 	for i := range c.lists {
-		c.lists[i].extend(&c.pool, positions)
+		c.lists[i].extend(positions)
 	}
 	first = c.seen
 	c.last, c.seen = last, c.seen+len(positions)
@@ -171,22 +221,22 @@ func (c *Cache) Append(positions []int32) (first int, err error) {
 }
 
 // Put fills rows from number first on (see Append), of one layer and KV head, with keys and values in their stored form:
-// whole rows of the cache's type, as many keys as values. The rows must have been appended, and none dropped by Keep
-// since. It may run in several goroutines at once for different rows or heads.
+// whole rows of the cache's type, as many keys as values. The rows must have been appended, and none dropped by Keep or
+// pruned since. It may run in several goroutines at once for different rows or heads.
 func (c *Cache) Put(layer, head, first int, keys, values []byte) error {
-	n := len(keys) / c.pool.key
-	if len(keys) != n*c.pool.key || len(values) != n*c.pool.value {
-		return fmt.Errorf("kvcache: %d bytes of keys and %d of values are not as many rows of %d and %d", len(keys), len(values), c.pool.key, c.pool.value)
+	n := len(keys) / c.wide.key
+	if len(keys) != n*c.wide.key || len(values) != n*c.wide.value {
+		return fmt.Errorf("kvcache: %d bytes of keys and %d of values are not as many rows of %d and %d", len(keys), len(values), c.wide.key, c.wide.value)
 	}
 	if layer < 0 || layer >= c.cfg.Layers || head < 0 || head >= c.cfg.Heads {
 		return fmt.Errorf("kvcache: no head %d in layer %d", head, layer)
 	}
 	l := c.list(layer, head)
-	at := l.rows - (c.seen - first)
-	if first < c.evicted || at < 0 || at > l.rows || n > l.rows-at {
+	at := l.wide.rows - (c.seen - first)
+	if first < c.evicted || first < c.pruned || at < 0 || at > l.wide.rows || n > l.wide.rows-at {
 		return fmt.Errorf("kvcache: no %d rows from %d on of head %d in layer %d", n, first, head, layer)
 	}
-	l.put(c.cfg.Type, at, keys, values)
+	l.wide.put(at, keys, values)
 	return nil
 }
 
@@ -203,12 +253,12 @@ func (c *Cache) Keep(layer, head int, rows []int32) error {
 	l := c.list(layer, head)
 	last := int32(-1)
 	for _, r := range rows {
-		if r <= last || int(r) >= l.rows {
-			return fmt.Errorf("kvcache: row %d after %d of the %d of head %d in layer %d cannot be kept", r, last, l.rows, head, layer)
+		if r <= last || int(r) >= l.rows() {
+			return fmt.Errorf("kvcache: row %d after %d of the %d of head %d in layer %d cannot be kept", r, last, l.rows(), head, layer)
 		}
 		last = r
 	}
-	l.keep(&c.pool, rows)
+	l.keep(rows)
 	return nil
 }
 
@@ -238,31 +288,35 @@ func (c *Cache) RestoreMarks() {
 func (c *Cache) Evicted() { c.evicted = c.seen }
 
 // Truncate takes the cache back to when it had been given n rows per KV head. It fails, and changes nothing, if rows were
-// evicted since.
+// evicted, or their keys pruned, since.
 func (c *Cache) Truncate(n int) error {
 	if n < 0 || n > c.seen {
 		return fmt.Errorf("kvcache: cannot truncate %d rows to %d", c.seen, n)
 	}
-	if n > 0 && n < c.evicted {
+	if n > 0 && n < max(c.evicted, c.pruned) {
 		return fmt.Errorf("kvcache: cannot truncate %d rows to %d: %w", c.seen, n, ErrEvicted)
 	}
 	drop := c.seen - n
 	for i := range c.lists {
 		l := &c.lists[i]
 		if n == 0 {
-			l.cut(&c.pool, 0)
+			l.cut(0)
+			l.channels = nil
 			continue
 		}
-		l.cut(&c.pool, l.rows-drop)
+		l.cut(l.rows() - drop)
 	}
 	if n == 0 {
-		c.evicted = 0
+		c.evicted, c.pruned = 0, 0
 	}
 	c.seen, c.last = n, -1
 	for i := range c.lists {
-		if l := &c.lists[i]; l.rows > 0 {
-			c.last = max(c.last, l.position(l.rows-1))
+		if l := &c.lists[i]; l.rows() > 0 {
+			c.last = max(c.last, l.position(l.rows()-1))
 		}
+	}
+	for i := range c.lists {
+		c.lists[i].queries.until(c.last)
 	}
 	return nil
 }

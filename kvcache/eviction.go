@@ -13,17 +13,18 @@ const DefaultSinks = 4
 // maxRows is more rows than a KV head can have: their positions ascend. Sums over heads of larger budgets might overflow.
 const maxRows = math.MaxInt32
 
-// Eviction keeps a cache within its budget by a policy.
+// Eviction keeps a cache within its budget by a policy, and prunes the keys of the rows that are left, if it is asked to.
 type Eviction struct {
 	name     string // as it was given, with its parameters
 	kind     Kind
-	policy   Policy
+	policy   Policy // nil: every row is kept
 	needs    Needs
-	budget   []int // rows per KV head, for each layer
+	budget   []int // rows per KV head, for each layer; nil: there is none
 	sinks    int
 	recent   int
 	interval int
 	pooled   bool // the heads of a layer share its budget
+	think    *think
 }
 
 // NewEviction makes a policy from its name and parameters, name:key=value,key=value, for the given budgets: rows per KV
@@ -34,24 +35,59 @@ type Eviction struct {
 //	interval=N           rows to drop at a time while tokens are generated one by one; a sixteenth of the budget, 128 at most
 //	heads=uniform|pair   every KV head keeps as many rows, or those of a layer share its budget
 //	positions=packed|text  keys are rotated to positions without gaps, or to those in the text
+//
+// Behind a policy, +think:key=value has keys pruned (see ThinK, arXiv 2407.21018), with the parameters
+//
+//	ratio=0.4     share of the channels to prune
+//	recent=32     newest rows, which keep all channels
+//	interval=N    rows to prune at a time, at least; what fills a page with the recent ones: fewer free no memory
+//
+// full+think keeps every row, and has no budget.
 func NewEviction(text string, budget []int) (*Eviction, error) {
-	name, params, err := parsePolicy(text)
+	base, more, prunes, err := splitPolicy(text)
 	if err != nil {
 		return nil, err
 	}
-	kind, err := kindOf(name)
+	e := &Eviction{name: text}
+	if prunes {
+		if e.think, err = parseThink(more); err != nil {
+			return nil, err
+		}
+	}
+	name, params, err := parsePolicy(base)
 	if err != nil {
 		return nil, err
 	}
-	return build(text, kind, params, budget)
+	if name == Full {
+		if !prunes {
+			return nil, fmt.Errorf("kvcache: policy %s has nothing to choose", name)
+		}
+		if budget != nil {
+			return nil, fmt.Errorf("kvcache: policy %s: a budget for a policy that keeps every row", text)
+		}
+		if err := params.done(); err != nil {
+			return nil, err
+		}
+		e.kind = Kind{Name: Full, Title: "every row"}
+		return e, nil
+	}
+	if err := e.bound(name, params, budget); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
-func build(text string, kind Kind, params *Params, budget []int) (*Eviction, error) {
+// bound makes the policy that keeps the cache within a budget.
+func (e *Eviction) bound(name string, params *Params, budget []int) error {
+	kind, err := kindOf(name)
+	if err != nil {
+		return err
+	}
 	if len(budget) == 0 {
-		return nil, fmt.Errorf("kvcache: policy %s: no budget", kind.Name)
+		return fmt.Errorf("kvcache: policy %s: no budget", name)
 	}
 	least := min(slices.Min(budget), maxRows)
-	e := &Eviction{name: text, kind: kind, policy: kind.New(params, least)}
+	e.kind, e.policy = kind, kind.New(params, least)
 	for _, rows := range budget {
 		e.budget = append(e.budget, min(rows, maxRows))
 	}
@@ -59,8 +95,8 @@ func build(text string, kind Kind, params *Params, budget []int) (*Eviction, err
 	e.sinks = params.Int("sinks", DefaultSinks, 0, math.MaxInt32)
 	e.interval = params.Int("interval", max(1, min(PageRows, least/16)), 1, math.MaxInt32)
 	if least <= e.sinks+e.interval {
-		return nil, fmt.Errorf("kvcache: policy %s: a budget of %d rows has no room beside %d sinks and the %d rows that are dropped at a time",
-			kind.Name, least, e.sinks, e.interval)
+		return fmt.Errorf("kvcache: policy %s: a budget of %d rows has no room beside %d sinks and the %d rows that are dropped at a time",
+			name, least, e.sinks, e.interval)
 	}
 	most := least - e.sinks - e.interval
 	e.recent = params.Int("recent", min(e.needs.Recent, most), 0, most)
@@ -73,7 +109,13 @@ func build(text string, kind Kind, params *Params, budget []int) (*Eviction, err
 	}
 	e.pooled = params.Word("heads", heads...) == "pair"
 	e.needs.Packed = params.Word("positions", positions...) == "packed"
-	return e, params.done()
+	if err := params.done(); err != nil {
+		return err
+	}
+	if e.Prunes() && e.needs.Packed {
+		return fmt.Errorf("kvcache: policy %s: think prunes channels of keys as queries meet them, and keys at packed positions are stored before they are rotated: it needs positions=text", e.name)
+	}
+	return nil
 }
 
 // Name is the policy's name with the parameters that were given.
@@ -82,14 +124,22 @@ func (e *Eviction) Name() string { return e.name }
 // Kind is the policy as users know it.
 func (e *Eviction) Kind() Kind { return e.kind }
 
-// Policy is the policy.
+// Bounded reports whether there is a budget, beyond which rows are dropped.
+func (e *Eviction) Bounded() bool { return e.policy != nil }
+
+// Policy is the policy; nil if it keeps every row.
 func (e *Eviction) Policy() Policy { return e.policy }
 
 // Needs is what the policy wants to be told, with what the user changed of it.
 func (e *Eviction) Needs() Needs { return e.needs }
 
 // Budget is the number of rows per KV head that a layer keeps.
-func (e *Eviction) Budget(layer int) int { return e.budget[layer] }
+func (e *Eviction) Budget(layer int) int {
+	if !e.Bounded() {
+		return math.MaxInt
+	}
+	return e.budget[layer]
+}
 
 // MeanBudget is the mean of the layers' budgets, rounded up.
 func (e *Eviction) MeanBudget() int {
@@ -103,27 +153,67 @@ func (e *Eviction) MeanBudget() int {
 // Interval is how many rows per KV head are dropped at a time where tokens come one by one.
 func (e *Eviction) Interval() int { return e.interval }
 
-// Bytes returns the most memory that a cache takes for rows within its budget and a block of so many. Where heads share a
-// layer's budget, each may have a page that is not full.
-func (e *Eviction) Bytes(cfg Config, block int) (int64, error) {
-	one := cfg
+// Shape is that of a cache of the given one, with what the policy needs of it.
+func (e *Eviction) Shape(cfg Config) (_ Config, err error) {
+	cfg.Marks = e.needs.Marks
+	if e.think != nil {
+		cfg.Pruned, err = e.think.channels(cfg)
+	}
+	return cfg, err
+}
+
+// Bytes returns the most memory that a cache takes for rows on the way to so many tokens, of which up to block are read at
+// a time, within its budget if there is one. Where heads share a layer's budget, each may have a page that is not full.
+func (e *Eviction) Bytes(cfg Config, tokens, block int) (int64, error) {
+	one, err := e.Shape(cfg)
+	if err != nil {
+		return 0, err
+	}
+	if _, _, err := one.rowBytes(); err != nil {
+		return 0, err
+	}
 	one.Layers = 1
+	budgets := e.budget
+	if !e.Bounded() {
+		budgets = slices.Repeat([]int{math.MaxInt}, cfg.Layers)
+	}
 	var sum int64
-	for _, rows := range e.budget {
-		if e.pooled {
-			rows += min(PageRows-1, math.MaxInt-rows)
+	for _, budget := range budgets {
+		rows := min(tokens, add(budget, block))
+		n, err := e.headBytes(one, rows, block)
+		if err != nil {
+			return 0, err
 		}
-		n, err := one.Bytes(rows + min(block, math.MaxInt-rows))
-		if err != nil || n > math.MaxInt64-sum {
-			return 0, fmt.Errorf("kvcache: %d rows take more bytes than can be counted", rows)
+		if n > math.MaxInt64-sum {
+			return 0, fmt.Errorf("kvcache: %d rows in %d layers take more bytes than can be counted", rows, cfg.Layers)
 		}
 		sum += n
 	}
 	return sum, nil
 }
 
+// headBytes is the most that so many rows take, per KV head of a layer. Keys are wide until a block has been read. Pages of
+// wide and of narrow keys may not be full, and while some make place for the others there is one of these more.
+func (e *Eviction) headBytes(one Config, rows, block int) (int64, error) {
+	if e.pooled {
+		rows = add(rows, PageRows-1)
+	}
+	pages := pagesOf(rows)
+	if one.Pruned == 0 {
+		return one.pageBytes(rows, pages, 0)
+	}
+	wide := min(pages, pagesOf(add(e.think.recent+e.think.interval, block)))
+	return one.pageBytes(rows, wide, pages-wide+2)
+}
+
+// add is the sum, or the largest number if that is less.
+func add(a, b int) int { return a + min(b, math.MaxInt-a) }
+
 // Over reports whether a cache with so many more rows would hold more than its budget in some layer.
 func (e *Eviction) Over(c *Cache, more int) bool {
+	if !e.Bounded() {
+		return false
+	}
 	for l := range c.cfg.Layers {
 		if e.excess(c, l, more) > 0 {
 			return true
@@ -144,7 +234,7 @@ func (e *Eviction) excess(c *Cache, layer, more int) int {
 // Evict drops rows of a layer until there is room for so many more per KV head within its budget, and returns how many
 // went. Different layers may be worked on at once. When all are done, call [Cache.Evicted].
 func (e *Eviction) Evict(c *Cache, layer, room int) (dropped int, err error) {
-	if e.excess(c, layer, room) <= 0 {
+	if !e.Bounded() || e.excess(c, layer, room) <= 0 {
 		return 0, nil
 	}
 	l := e.layer(c, layer, room)
@@ -172,9 +262,14 @@ func (e *Eviction) layer(c *Cache, layer, room int) *Layer {
 	return l
 }
 
-// MarkBytes is the memory of the marks of so many rows per KV head, and of those that are held (see Cache.HoldMarks).
+// MarkBytes is the memory of the marks of so many rows per KV head, of those that are held (see Cache.HoldMarks), and of
+// queries by which channels are chosen.
 func (e *Eviction) MarkBytes(cfg Config, rows int) int64 {
-	return 2 * 4 * int64(e.needs.Marks) * int64(cfg.Layers) * int64(cfg.Heads) * int64(rows)
+	head := 2 * 4 * int64(e.needs.Marks) * int64(rows)
+	if e.Prunes() {
+		head += askedBytes(cfg.KeyDim)
+	}
+	return head * int64(cfg.Layers) * int64(cfg.Heads)
 }
 
 // RowsOf is the rows of a layer and KV head, as a policy sees them.
@@ -189,9 +284,9 @@ func (e *Eviction) Surprise(c *Cache, first int, values []float32) {
 	}
 	for i := range c.lists {
 		l := &c.lists[i]
-		at := l.rows - (c.seen - first)
+		at := l.rows() - (c.seen - first)
 		for j, v := range values {
-			if at+j >= 0 && at+j < l.rows {
+			if at+j >= 0 && at+j < l.rows() {
 				l.marks[0][at+j] = v
 			}
 		}
@@ -212,6 +307,9 @@ func (e *Eviction) EndTurn(c *Cache) {
 // MostRows is the most rows that a KV head can have while blocks of so many are read. Where heads share a layer's budget,
 // one of them may have nearly all of it.
 func (e *Eviction) MostRows(heads, block int) int {
+	if !e.Bounded() {
+		return math.MaxInt
+	}
 	most := slices.Max(e.budget)
 	if e.pooled {
 		most *= heads

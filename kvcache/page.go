@@ -1,6 +1,10 @@
 package kvcache
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/mneme-lm/mneme/weights/quant"
+)
 
 // PageRows is the number of rows in a page. Small enough that a short text wastes little, large enough that attention
 // works on long runs of memory.
@@ -15,30 +19,51 @@ type page struct {
 	owner        any // of memory that is not the page's own, nil: it is
 }
 
-// pool hands out pages and takes them back. It counts them: what it handed out and what it keeps for the next one.
-type pool struct {
-	cfg        Config
-	key, value int // bytes of a stored row
+func (pg *page) bytes() int64 { return int64(len(pg.keys)+len(pg.values)) + 4*PageRows }
 
-	mu    sync.Mutex
-	free  []*page
-	pages int // allocated: in use, or free
-	peak  int
+// pool hands out pages of one size and takes them back.
+type pool struct {
+	typ        quant.Type // of the rows
+	keyDim     int
+	key, value int // bytes of a stored row
+	// release has pages given back to the system at once: where there are pages of another size, these cannot use them.
+	release bool
+
+	memory *memory
+	free   []*page // kept for the next ones to be handed out
 }
 
-func (p *pool) pageBytes() int64 { return (int64(p.key) + int64(p.value) + 4) * PageRows }
+// memory counts the bytes of the pages of a cache: what its pools handed out and what they keep.
+type memory struct {
+	mu        sync.Mutex
+	now, peak int64
+}
+
+func (m *memory) add(bytes int64) {
+	m.now += bytes
+	m.peak = max(m.peak, m.now)
+}
+
+func (m *memory) bytes() (now, peak int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now, m.peak
+}
+
+func pageBytes(key, value int) int64 { return (int64(key) + int64(value) + 4) * PageRows }
+
+func (p *pool) pageBytes() int64 { return pageBytes(p.key, p.value) }
 
 // take returns a page, which may have been used before.
 func (p *pool) take() *page {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.memory.mu.Lock()
+	defer p.memory.mu.Unlock()
 	if n := len(p.free); n > 0 {
 		pg := p.free[n-1]
 		p.free[n-1], p.free = nil, p.free[:n-1]
 		return pg
 	}
-	p.pages++
-	p.peak = max(p.peak, p.pages)
+	p.memory.add(p.pageBytes())
 	slab := make([]byte, (p.key+p.value)*PageRows)
 	keys := p.key * PageRows
 	return &page{keys: slab[:keys:keys], values: slab[keys:], positions: make([]int32, PageRows)}
@@ -46,10 +71,10 @@ func (p *pool) take() *page {
 
 // give takes a page back that its list no longer needs. One that a snapshot shares is the snapshot's alone from then on.
 func (p *pool) give(pg *page) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if pg.shared {
-		p.pages--
+	p.memory.mu.Lock()
+	defer p.memory.mu.Unlock()
+	if pg.shared || p.release {
+		p.memory.add(-p.pageBytes())
 		return
 	}
 	p.free = append(p.free, pg)
@@ -57,22 +82,15 @@ func (p *pool) give(pg *page) {
 
 // adopt counts pages that come from a snapshot.
 func (p *pool) adopt(n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.pages += n
-	p.peak = max(p.peak, p.pages)
+	p.memory.mu.Lock()
+	defer p.memory.mu.Unlock()
+	p.memory.add(int64(n) * p.pageBytes())
 }
 
 // trim gives free pages back to the system.
 func (p *pool) trim() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.pages -= len(p.free)
+	p.memory.mu.Lock()
+	defer p.memory.mu.Unlock()
+	p.memory.add(-int64(len(p.free)) * p.pageBytes())
 	p.free = nil
-}
-
-func (p *pool) bytes() (now, peak int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return int64(p.pages) * p.pageBytes(), int64(p.peak) * p.pageBytes()
 }

@@ -17,6 +17,31 @@ type Params struct {
 	err    error
 }
 
+// Base is the name of the policy in a text that may have parameters, and think behind it.
+func Base(text string) (string, error) {
+	base, _, _, err := splitPolicy(text)
+	name, _, _ := strings.Cut(base, ":")
+	return name, err
+}
+
+// splitPolicy takes apart POLICY+think:key=value, each with parameters of its own.
+func splitPolicy(text string) (base, more string, pruned bool, err error) {
+	base, more, pruned = text, "", false
+	for i := range len(text) {
+		if text[i] == '+' && (i+1 == len(text) || text[i+1] < '0' || text[i+1] > '9') { // not that of 1e+2
+			base, more, pruned = text[:i], text[i+1:], true
+			break
+		}
+	}
+	if name, _, _ := strings.Cut(base, ":"); name == thinkName {
+		return "", "", false, fmt.Errorf("kvcache: %s prunes the keys of rows that a policy keeps: write %s+%s, or another policy in place of %[2]s", thinkName, Full, base)
+	}
+	if name, _, _ := strings.Cut(more, ":"); pruned && name != thinkName {
+		return "", "", false, fmt.Errorf("kvcache: policy %s: nothing called %q can be added to a policy (%s can)", base, name, thinkName)
+	}
+	return base, more, pruned, nil
+}
+
 // parsePolicy takes apart name:key=value,key=value.
 func parsePolicy(text string) (name string, p *Params, err error) {
 	name, list, given := strings.Cut(text, ":")
@@ -98,6 +123,9 @@ func (p *Params) done() error {
 		return p.err
 	}
 	for _, key := range slices.Sorted(maps.Keys(p.left)) {
+		if len(p.known) == 0 {
+			return fmt.Errorf("kvcache: policy %s has no parameters, and no %s", p.policy, key)
+		}
 		slices.Sort(p.known)
 		return fmt.Errorf("kvcache: policy %s has no parameter %s (it has %s)", p.policy, key, strings.Join(p.known, ", "))
 	}

@@ -1,6 +1,9 @@
 package kvcache
 
-import "github.com/mneme-lm/mneme/kernels"
+import (
+	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/weights/quant"
+)
 
 // Policy decides which rows are worth keeping when a cache is over its budget. A policy has parameters but no state: what
 // it remembers of rows are marks, which the cache moves, copies and saves with the rows. Its methods may run in several
@@ -88,7 +91,7 @@ type Rows struct {
 }
 
 // Len is the number of rows.
-func (r *Rows) Len() int { return r.list.rows }
+func (r *Rows) Len() int { return r.list.rows() }
 
 // Position is where in the text row i stands.
 func (r *Rows) Position(i int) int32 { return r.list.position(i) }
@@ -100,18 +103,42 @@ func (r *Rows) Mark(k int) []float32 { return r.list.marks[k] }
 func (r *Rows) Cursor() *int { return &r.list.cursor }
 
 // Keys calls f for each group of kernels.KeyGroup keys with the number of the first and their values, [keyDim][KeyGroup].
-// In the last group, keys beyond the last row are undefined. The values are lent for the call.
+// Only the last group may have fewer: its keys beyond the last row are undefined. Channels that a key was pruned of are 0.
+// The values are lent for the call.
 func (r *Rows) Keys(f func(first int, keys []float32)) {
 	v := &r.list.view
+	g := grouping{dim: v.KeyDim, f: f}
 	group := make([]float32, v.KeyDim*kernels.KeyGroup)
-	size := v.KeyBytes * kernels.KeyGroup
+	var narrow []float32
+	if v.Channels() != nil {
+		narrow = make([]float32, len(group))
+	}
 	for i := range v.Spans {
 		s := &v.Spans[i]
+		dim, bytes := v.Key(s)
 		for at := 0; at < s.Rows(); at += kernels.KeyGroup {
-			kernels.WidenKeys(group, s.Keys[at/kernels.KeyGroup*size:][:size], v.Type, v.KeyDim, kernels.KeyGroup)
-			f(s.First+at, group)
+			stored := s.Keys[at*bytes:][:kernels.KeyGroup*bytes]
+			if s.Channels == nil {
+				kernels.WidenKeys(group, stored, v.Type, dim, kernels.KeyGroup)
+			} else {
+				kernels.WidenKeys(narrow, stored, v.Type, dim, kernels.KeyGroup)
+				spread(group, narrow, s.Channels)
+			}
+			g.add(group, min(kernels.KeyGroup, s.Rows()-at))
 		}
 	}
+	g.end()
+}
+
+// Value decodes the value of row i.
+func (r *Rows) Value(i int, value []float32) error {
+	v, p := &r.list.view, &r.list.wide
+	if narrow := r.list.narrow.rows; i < narrow {
+		p = &r.list.narrow
+	} else {
+		i -= narrow
+	}
+	return quant.Decode(v.Type, value[:v.ValueDim], p.pages[i/PageRows].values[i%PageRows*v.ValueBytes:][:v.ValueBytes])
 }
 
 // Layer is what a policy sees of a layer whose rows it scores.

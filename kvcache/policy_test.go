@@ -127,7 +127,7 @@ func TestParametersAreChecked(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"", `no policy ""`},
 		{"lru", "there is: full, episodic, h2o, keydiff, knorm, kvzip, lfa, lra, sirllm, snapkv, snapkv-query, tova, treekv, window"},
-		{"full", `no policy "full"`},
+		{"full", "nothing to choose"},
 		{"window:", `"" is not key=value`},
 		{"window:sinks", `"sinks" is not key=value`},
 		{"window:sinks=", `"sinks=" is not key=value`},

@@ -53,7 +53,7 @@ func Parameters(name string) ([]string, error) {
 	}
 	const budget = 1 << 20 // enough for any parameters' fallbacks
 	p := &Params{policy: name}
-	if _, err := build(name, kind, p, []int{budget}); err != nil {
+	if err := new(Eviction).bound(kind.Name, p, []int{budget}); err != nil {
 		return nil, err
 	}
 	return p.known, nil

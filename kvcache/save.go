@@ -8,81 +8,110 @@ import (
 	"math"
 
 	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/weights/quant"
 )
 
 // A saved snapshot is two pieces of data. The first says how many rows there are and what goes with them, all numbers
-// little-endian: the rows seen, the rows seen when some were last dropped and the last position, as int64; then for each
-// layer and KV head
+// little-endian: the rows seen, those seen when some were last dropped, the number of the first whose key was not pruned, and
+// the last position, as int64; then for each layer and KV head
 //
-//	4 bytes     rows, uint32
+//	4 bytes     rows with narrow keys, uint32
+//	4           rows with whole keys, uint32
 //	4           cursor, uint32
+//	4           channels that were chosen, uint32
+//	4           queries to choose channels by, uint32
+//	4·channels  their numbers, int32
+//	4·queries   their positions, int32
+//	…           their squares, [queries, keyDim] float32
 //	4·rows      positions, int32
 //	4·rows      each mark, float32
 //
-// The second is the pages of each layer and KV head, one after the other, each with its keys and then its values as they
-// lie in memory. What is beyond the last row is zeros.
+// The second is the pages of each layer and KV head, narrow ones first, one after the other, each with its keys and then its
+// values as they lie in memory. What is beyond the last row is zeros.
+
+// words collects little-endian numbers.
+type words []byte
+
+func (w *words) uint32(v uint32) { *w = binary.LittleEndian.AppendUint32(*w, v) }
+
+func (w *words) int64(v int64) { *w = binary.LittleEndian.AppendUint64(*w, uint64(v)) }
+
+func (w *words) int32s(list []int32) {
+	for _, v := range list {
+		w.uint32(uint32(v))
+	}
+}
+
+func (w *words) floats(list []float32) {
+	for _, v := range list {
+		w.uint32(math.Float32bits(v))
+	}
+}
 
 // WriteRows writes the first piece.
-func (s *Snapshot) WriteRows(w io.Writer) error {
-	b := binary.LittleEndian.AppendUint64(nil, uint64(s.seen))
-	b = binary.LittleEndian.AppendUint64(b, uint64(s.evicted))
-	b = binary.LittleEndian.AppendUint64(b, uint64(int64(s.last)))
+func (s *Snapshot) WriteRows(to io.Writer) error {
+	var w words
+	for _, v := range []int64{int64(s.seen), int64(s.evicted), int64(s.pruned), int64(s.last)} {
+		w.int64(v)
+	}
 	for i := range s.lists {
 		l := &s.lists[i]
-		b = binary.LittleEndian.AppendUint32(b, uint32(l.rows))
-		b = binary.LittleEndian.AppendUint32(b, uint32(l.cursor))
-		for r := range l.rows {
-			b = binary.LittleEndian.AppendUint32(b, uint32(l.pages[r/PageRows].positions[r%PageRows]))
+		for _, n := range []int{l.narrow.rows, l.wide.rows, l.cursor, len(l.channels), len(l.queries.positions)} {
+			w.uint32(uint32(n))
 		}
-		for _, marks := range l.marks {
-			for _, m := range marks {
-				b = binary.LittleEndian.AppendUint32(b, math.Float32bits(m))
+		w.int32s(l.channels)
+		w.int32s(l.queries.positions)
+		w.floats(l.queries.squares)
+		for _, part := range []*sharedRows{&l.narrow, &l.wide} {
+			for j, pg := range part.pages {
+				w.int32s(pg.positions[:min(PageRows, part.rows-j*PageRows)])
 			}
 		}
-		if _, err := w.Write(b); err != nil {
+		for _, marks := range l.marks {
+			w.floats(marks)
+		}
+		if _, err := to.Write(w); err != nil {
 			return err
 		}
-		b = b[:0]
+		w = w[:0]
 	}
 	return nil
 }
 
 // WritePages writes the second piece.
-func (s *Snapshot) WritePages(w io.Writer) error {
-	key, value, err := s.cfg.rowBytes()
-	if err != nil {
-		return err
-	}
-	zeros := make([]byte, max(key, value)*PageRows)
+func (s *Snapshot) WritePages(to io.Writer) error {
 	for i := range s.lists {
 		l := &s.lists[i]
-		for j, pg := range l.pages {
-			n := min(PageRows, l.rows-j*PageRows)
-			groups := wholeGroups(n)
-			last := pg.keys[:groups*key]
-			if n < groups { // keys of a group lie between each other
-				last = pg.clearedKeys(s.cfg, n, groups)
-			}
-			for _, data := range [][]byte{last, zeros[:(PageRows-groups)*key], pg.values[:n*value], zeros[:(PageRows-n)*value]} {
-				if _, err := w.Write(data); err != nil {
-					return err
-				}
-			}
+		if err := l.narrow.write(to, s.cfg.Type, s.cfg.KeyDim-s.cfg.Pruned); err != nil {
+			return err
+		}
+		if err := l.wide.write(to, s.cfg.Type, s.cfg.KeyDim); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// clearedKeys is a copy of the first groups of keys with zeros in place of those from n on.
-func (pg *page) clearedKeys(cfg Config, n, rows int) []byte {
-	key := len(pg.keys) / PageRows
-	clean := make([]byte, rows*key)
-	all := make([]int32, n)
-	for i := range all {
-		all[i] = int32(i)
+func (p *sharedRows) write(to io.Writer, t quant.Type, keyDim int) error {
+	for j, pg := range p.pages {
+		n := min(PageRows, p.rows-j*PageRows)
+		keys, values := pg.keys, pg.values
+		if n < PageRows { // keys of a group lie between each other
+			keys, values = make([]byte, len(keys)), make([]byte, len(values))
+			all := make([]int32, n)
+			for i := range all {
+				all[i] = int32(i)
+			}
+			kernels.MoveKeys(keys, 0, pg.keys, all, t, keyDim)
+			copy(values, pg.values[:n*(len(values)/PageRows)])
+		}
+		for _, data := range [][]byte{keys, values} {
+			if _, err := to.Write(data); err != nil {
+				return err
+			}
+		}
 	}
-	kernels.MoveKeys(clean, 0, pg.keys, all, cfg.Type, cfg.KeyDim)
-	return clean
+	return nil
 }
 
 // ReadSnapshot makes a snapshot of what WriteRows and WritePages wrote, of a cache of the given shape. The pages are used
@@ -93,7 +122,11 @@ func ReadSnapshot(cfg Config, rows, pages []byte, owner any) (*Snapshot, error) 
 	if err != nil {
 		return nil, err
 	}
-	r := &snapshotReader{cfg: cfg, key: key, value: value, rows: rows, pages: pages, owner: owner}
+	narrow, err := cfg.narrowBytes()
+	if err != nil {
+		return nil, err
+	}
+	r := &snapshotReader{cfg: cfg, key: key, narrow: narrow, value: value, rows: rows, pages: pages, owner: owner}
 	s, err := r.read()
 	if err != nil {
 		return nil, fmt.Errorf("kvcache: saved rows: %w", err)
@@ -102,25 +135,31 @@ func ReadSnapshot(cfg Config, rows, pages []byte, owner any) (*Snapshot, error) 
 }
 
 type snapshotReader struct {
-	cfg         Config
-	key, value  int
-	rows, pages []byte
-	owner       any
+	cfg                Config
+	key, narrow, value int // bytes of a row
+	rows, pages        []byte
+	owner              any
 }
 
 var errShort = errors.New("the data ends too early")
 
 func (r *snapshotReader) read() (*Snapshot, error) {
-	if len(r.rows) < 24 {
+	const header = 4 * 8
+	if len(r.rows) < header {
 		return nil, errShort
 	}
-	seen, evicted := binary.LittleEndian.Uint64(r.rows), binary.LittleEndian.Uint64(r.rows[8:])
-	last := int64(binary.LittleEndian.Uint64(r.rows[16:]))
-	r.rows = r.rows[24:]
-	if seen > math.MaxInt32 || evicted > seen || last < -1 || last > math.MaxInt32 {
-		return nil, fmt.Errorf("%d rows seen, %d of them at the last eviction, the last at position %d", seen, evicted, last)
+	var counts [4]int64
+	for i := range counts {
+		counts[i] = int64(binary.LittleEndian.Uint64(r.rows[8*i:]))
 	}
-	s := &Snapshot{cfg: r.cfg, lists: make([]saved, r.cfg.Layers*r.cfg.Heads), seen: int(seen), evicted: int(evicted), last: int32(last)}
+	r.rows = r.rows[header:]
+	seen, evicted, pruned, last := counts[0], counts[1], counts[2], counts[3]
+	if seen < 0 || seen > math.MaxInt32 || evicted < 0 || evicted > seen || pruned < 0 || pruned > seen || last < -1 || last > math.MaxInt32 {
+		return nil, fmt.Errorf("%d rows seen, %d of them at the last eviction, %d before those whose keys are whole, the last at position %d", seen, evicted, pruned, last)
+	}
+	s := &Snapshot{
+		cfg: r.cfg, lists: make([]saved, r.cfg.Layers*r.cfg.Heads), seen: int(seen), evicted: int(evicted), pruned: int(pruned), last: int32(last),
+	}
 	for i := range s.lists {
 		if err := r.list(&s.lists[i], s); err != nil {
 			return nil, fmt.Errorf("layer %d, head %d: %w", i/r.cfg.Heads, i%r.cfg.Heads, err)
@@ -138,44 +177,99 @@ func (r *snapshotReader) uint32() uint32 {
 	return v
 }
 
+func (r *snapshotReader) int32s(n int) []int32 {
+	list := make([]int32, n)
+	for i := range list {
+		list[i] = int32(r.uint32())
+	}
+	return list
+}
+
+func (r *snapshotReader) floats(n int) []float32 {
+	list := make([]float32, n)
+	for i := range list {
+		list[i] = math.Float32frombits(r.uint32())
+	}
+	return list
+}
+
 func (r *snapshotReader) list(l *saved, s *Snapshot) error {
-	if len(r.rows) < 8 {
+	const header = 5 * 4
+	if len(r.rows) < header {
 		return errShort
 	}
-	rows, cursor := int64(r.uint32()), int64(r.uint32())
+	var counts [5]int64
+	for i := range counts {
+		counts[i] = int64(r.uint32())
+	}
+	narrow, wide, cursor, channels, queries := counts[0], counts[1], counts[2], counts[3], counts[4]
+	rows, dim := narrow+wide, int64(r.cfg.KeyDim)
 	switch {
 	case rows > int64(s.seen) || cursor > rows:
 		return fmt.Errorf("%d rows of %d, the cursor at %d", rows, s.seen, cursor)
-	case rows < int64(s.seen-s.evicted):
-		return fmt.Errorf("%d rows, and %d were added since the last eviction", rows, s.seen-s.evicted)
-	case int64(len(r.rows)) < rows*4*int64(1+r.cfg.Marks):
+	case wide < int64(s.seen-max(s.evicted, s.pruned)):
+		return fmt.Errorf("%d rows with whole keys, and %d were added since rows went or keys were pruned", wide, s.seen-max(s.evicted, s.pruned))
+	case channels != 0 && (r.cfg.Pruned == 0 || channels != dim-int64(r.cfg.Pruned)) || channels == 0 && narrow > 0:
+		return fmt.Errorf("%d channels of %d chosen where %d go, for %d rows", channels, dim, r.cfg.Pruned, narrow)
+	case queries > 2*thinkQueries:
+		return fmt.Errorf("%d queries to choose channels by", queries)
+	case int64(len(r.rows)) < 4*(channels+queries*(1+dim)+rows*int64(1+r.cfg.Marks)):
 		return errShort
 	}
-	l.rows, l.cursor = int(rows), int(cursor)
-	size := (r.key + r.value) * PageRows
+	l.cursor = int(cursor)
+	if err := r.channels(l, int(channels), int(queries)); err != nil {
+		return err
+	}
 	last := int32(-1)
-	for first := 0; first < l.rows; first += PageRows {
-		if len(r.pages) < size {
-			return errShort
-		}
-		keys := r.key * PageRows
-		pg := &page{keys: r.pages[:keys:keys], values: r.pages[keys:size:size], positions: make([]int32, PageRows), shared: true, owner: r.owner}
-		r.pages = r.pages[size:]
-		for i := range min(PageRows, l.rows-first) {
-			p := int32(r.uint32())
-			if p <= last || p > s.last {
-				return fmt.Errorf("row %d is at position %d, after %d", first+i, p, last)
-			}
-			pg.positions[i], last = p, p
-		}
-		l.pages = append(l.pages, pg)
+	var err error
+	if l.narrow, err = r.part(int(narrow), r.narrow, s, &last); err != nil {
+		return err
+	}
+	if l.wide, err = r.part(int(wide), r.key, s, &last); err != nil {
+		return err
 	}
 	l.marks = make([][]float32, r.cfg.Marks)
 	for k := range l.marks {
-		l.marks[k] = make([]float32, l.rows)
-		for i := range l.marks[k] {
-			l.marks[k][i] = math.Float32frombits(r.uint32())
-		}
+		l.marks[k] = r.floats(int(rows))
 	}
 	return nil
+}
+
+func (r *snapshotReader) channels(l *saved, channels, queries int) error {
+	if channels > 0 {
+		l.channels = r.int32s(channels)
+		for i, c := range l.channels {
+			if c < 0 || int(c) >= r.cfg.KeyDim || i > 0 && c <= l.channels[i-1] {
+				return fmt.Errorf("channel %d of %d", c, r.cfg.KeyDim)
+			}
+		}
+	}
+	if queries > 0 {
+		l.queries.begin(r.cfg.KeyDim)
+		l.queries.positions = append(l.queries.positions, r.int32s(queries)...)
+		l.queries.squares = append(l.queries.squares, r.floats(queries*r.cfg.KeyDim)...)
+	}
+	return nil
+}
+
+// part reads so many rows; last is the position of the one before.
+func (r *snapshotReader) part(rows, key int, s *Snapshot, last *int32) (p sharedRows, err error) {
+	p.rows = rows
+	keys, size := key*PageRows, (key+r.value)*PageRows
+	for first := 0; first < rows; first += PageRows {
+		if len(r.pages) < size {
+			return p, errShort
+		}
+		pg := &page{keys: r.pages[:keys:keys], values: r.pages[keys:size:size], positions: make([]int32, PageRows), shared: true, owner: r.owner}
+		r.pages = r.pages[size:]
+		for i := range min(PageRows, rows-first) {
+			at := int32(r.uint32())
+			if at <= *last || at > s.last {
+				return p, fmt.Errorf("row %d is at position %d, after %d", first+i, at, *last)
+			}
+			pg.positions[i], *last = at, at
+		}
+		p.pages = append(p.pages, pg)
+	}
+	return p, nil
 }

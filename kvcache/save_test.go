@@ -54,6 +54,67 @@ func savedCache(t testing.TB) (c *Cache, rows, pages []byte) {
 
 type fataler struct{ testing.TB }
 
+// prunedCache is a cache whose old keys have lost channels, saved; and one in which queries wait for that.
+func prunedCache(t testing.TB, rows int) (c *Cache, saved, pages []byte) {
+	e, err := NewEviction("full+think:ratio=0.5,interval=8,recent=8", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := e.Shape(small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	positions := make([]int32, rows)
+	for i := range positions {
+		positions[i] = int32(i)
+	}
+	if _, err := c.Append(positions); err != nil {
+		t.Fatal(err)
+	}
+	for i := range positions {
+		fill(fataler{t}, c, i, float32(i))
+	}
+	for l := range cfg.Layers {
+		for h := range cfg.Heads {
+			c.Note(l, h, positions[rows-1:], []float32{1, float32(l), 3, float32(h)}, 4, 1)
+		}
+	}
+	if e.Old(c) {
+		for l := range cfg.Layers {
+			if err := e.Prune(c, l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.Pruned(c)
+	}
+	saved, pages = save(t, c.Snapshot())
+	return c, saved, pages
+}
+
+func TestSavedNarrowKeysAreTheSame(t *testing.T) {
+	for _, rows := range []int{10, PageRows + 30} {
+		c, saved, pages := prunedCache(t, rows)
+		s, err := ReadSnapshot(c.Config(), saved, pages, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := mustNew(t, c.Config())
+		if err := got.Restore(s); err != nil {
+			t.Fatal(err)
+		}
+		again, pagesAgain := save(t, got.Snapshot())
+		if !bytes.Equal(again, saved) || !bytes.Equal(pagesAgain, pages) {
+			t.Fatalf("%d rows: what was loaded is saved otherwise", rows)
+		}
+		if narrow := c.lists[0].narrow.rows; (narrow > 0) != (rows > 20) || got.lists[0].narrow.rows != narrow || len(got.lists[0].queries.positions) != len(c.lists[0].queries.positions) {
+			t.Fatalf("%d rows: %d narrow, loaded %d", rows, narrow, got.lists[0].narrow.rows)
+		}
+	}
+}
+
 func save(t testing.TB, s *Snapshot) (rows, pages []byte) {
 	var r, p bytes.Buffer
 	if err := s.WriteRows(&r); err != nil {
@@ -128,7 +189,21 @@ func TestSavedPagesHoldNothingElse(t *testing.T) {
 }
 
 func TestDamagedSnapshotsAreRefused(t *testing.T) {
-	c, rows, pages := savedCache(t)
+	t.Run("evicted", func(t *testing.T) {
+		c, rows, pages := savedCache(t)
+		refuseDamage(t, c, rows, pages)
+	})
+	t.Run("pruned", func(t *testing.T) {
+		c, rows, pages := prunedCache(t, PageRows+30)
+		refuseDamage(t, c, rows, pages)
+	})
+	t.Run("to be pruned", func(t *testing.T) {
+		c, rows, pages := prunedCache(t, 10)
+		refuseDamage(t, c, rows, pages)
+	})
+}
+
+func refuseDamage(t *testing.T, c *Cache, rows, pages []byte) {
 	for n := range rows {
 		if _, err := ReadSnapshot(c.Config(), rows[:n], pages, nil); err == nil {
 			t.Fatalf("the first %d bytes were read", n)

@@ -11,15 +11,23 @@ type Snapshot struct {
 	lists   []saved // [layers · heads]
 	seen    int
 	evicted int // how many rows had been seen when rows were last evicted
+	pruned  int // the number of the first row whose key was not pruned
 	last    int32
 }
 
 // saved is the rows of one layer and KV head.
 type saved struct {
-	pages  []*page
-	rows   int
-	marks  [][]float32
-	cursor int
+	narrow, wide sharedRows
+	channels     []int32
+	marks        [][]float32
+	cursor       int
+	queries      asked
+}
+
+// sharedRows is a part of them.
+type sharedRows struct {
+	pages []*page
+	rows  int
 }
 
 // Seen is the number of rows per KV head that the cache had been given.
@@ -27,14 +35,13 @@ func (s *Snapshot) Seen() int { return s.seen }
 
 // Bytes is the memory that the snapshot holds on to, shared or not.
 func (s *Snapshot) Bytes() int64 {
-	key, value, err := s.cfg.rowBytes()
-	if err != nil {
-		return 0 // never of a cache that was made
-	}
-	p := pool{key: key, value: value}
 	var bytes int64
 	for i := range s.lists {
-		bytes += int64(len(s.lists[i].pages)) * p.pageBytes()
+		for _, p := range []*sharedRows{&s.lists[i].narrow, &s.lists[i].wide} {
+			for _, pg := range p.pages {
+				bytes += pg.bytes()
+			}
+		}
 	}
 	return bytes
 }
@@ -42,17 +49,28 @@ func (s *Snapshot) Bytes() int64 {
 // Snapshot returns the cache's contents. It takes no copy of them: a shared page is copied when the cache writes to
 // it.
 func (c *Cache) Snapshot() *Snapshot {
-	s := &Snapshot{cfg: c.cfg, lists: make([]saved, len(c.lists)), seen: c.seen, evicted: c.evicted, last: c.last}
+	s := &Snapshot{cfg: c.cfg, lists: make([]saved, len(c.lists)), seen: c.seen, evicted: c.evicted, pruned: c.pruned, last: c.last}
 	for i := range c.lists {
 		l := &c.lists[i]
-		for _, pg := range l.pages {
-			if !pg.shared { // a page that is shared already may be in use elsewhere: not even this is written to it
-				pg.shared = true
-			}
-		}
-		s.lists[i] = saved{slices.Clone(l.pages), l.rows, cloneMarks(l.marks), l.cursor}
+		s.lists[i] = saved{l.narrow.share(), l.wide.share(), l.channels, cloneMarks(l.marks), l.cursor, l.queries.clone()}
 	}
 	return s
+}
+
+// share returns the part for a snapshot.
+func (p *part) share() sharedRows {
+	for _, pg := range p.pages {
+		if !pg.shared { // a page that is shared already may be in use elsewhere: not even this is written to it
+			pg.shared = true
+		}
+	}
+	return sharedRows{slices.Clone(p.pages), p.rows}
+}
+
+// adopt makes the part's rows those of a snapshot.
+func (p *part) adopt(from *sharedRows) {
+	p.pages, p.rows = slices.Clone(from.pages), from.rows
+	p.pool.adopt(len(p.pages))
 }
 
 func cloneMarks(marks [][]float32) [][]float32 {
@@ -70,15 +88,16 @@ func (c *Cache) Restore(s *Snapshot) error {
 		return fmt.Errorf("kvcache: a snapshot of a cache of shape %+v does not fit one of %+v", s.cfg, c.cfg)
 	}
 	for i := range c.lists {
-		c.lists[i].cut(&c.pool, 0)
+		c.lists[i].cut(0)
 	}
-	c.pool.trim()
+	c.Trim()
 	for i := range c.lists {
 		l, from := &c.lists[i], &s.lists[i]
-		l.pages, l.rows, l.marks, l.cursor = slices.Clone(from.pages), from.rows, cloneMarks(from.marks), from.cursor
-		c.pool.adopt(len(l.pages))
+		l.narrow.adopt(&from.narrow)
+		l.wide.adopt(&from.wide)
+		l.channels, l.marks, l.cursor, l.queries = from.channels, cloneMarks(from.marks), from.cursor, from.queries.clone()
 		l.refresh(0)
 	}
-	c.seen, c.evicted, c.last = s.seen, s.evicted, s.last
+	c.seen, c.evicted, c.pruned, c.last = s.seen, s.evicted, s.pruned, s.last
 	return nil
 }

@@ -186,7 +186,7 @@ type row struct {
 
 func (s *stream) rows(layer, head int) []row {
 	l, view := s.c.list(layer, head), s.c.View(layer, head)
-	rows := make([]row, 0, l.rows)
+	rows := make([]row, 0, l.rows())
 	for i := range view.Spans {
 		span := &view.Spans[i]
 		keys, values := keyRows(&view, span), bytes.Clone(span.Values)

@@ -12,6 +12,7 @@ type Span struct {
 	Keys      []byte  // whole groups of keys, interleaved (see kernels.KeyGroup)
 	Values    []byte  // [rows, value bytes]
 	Positions []int32 // [rows], ascending
+	Channels  []int32 // of the keys that are stored, ascending; nil: all of them
 }
 
 // Rows is the number of rows in the span.
@@ -32,7 +33,25 @@ type View struct {
 	Type                 quant.Type // of a stored row
 	KeyDim, ValueDim     int
 	KeyBytes, ValueBytes int // of a stored key and value
+	NarrowBytes          int // of a stored key in a span that has not all channels
 	Spans                []Span
+}
+
+// Key returns the number of channels of the keys of a span, and the size of a stored one.
+func (v *View) Key(s *Span) (dim, bytes int) {
+	if s.Channels == nil {
+		return v.KeyDim, v.KeyBytes
+	}
+	return len(s.Channels), v.NarrowBytes
+}
+
+// Channels returns those that the keys of the view's older rows have, where these have not all: nil if every key has. They
+// are the same for all of them.
+func (v *View) Channels() []int32 {
+	if len(v.Spans) == 0 {
+		return nil
+	}
+	return v.Spans[0].Channels
 }
 
 // Rows is the number of rows in the view.

@@ -23,10 +23,9 @@ type tile struct{ first, rows int }
 // tileRows is the most rows of a tile.
 func (m *Model) tileRows() int { return max(1, tileQueries*m.KVHeads/m.Heads) }
 
-// segmentsOf is the number of segments of a cache of so many rows.
-func segmentsOf(cached int) int {
-	const rows = kvcache.PageRows * attention.SegmentSpans
-	return (cached + rows - 1) / rows
+// segmentsOf is the number of segments of a cache of so many spans.
+func segmentsOf(spans int) int {
+	return (spans + attention.SegmentSpans - 1) / attention.SegmentSpans
 }
 
 // attending is what the threads share on their way through attention.
@@ -36,6 +35,7 @@ type attending struct {
 	partials  []float32 // of the segments of tiles, where several threads work on one
 	segments  int       // the most that a tile has, where they do; else 1
 	watched   []tile    // rows whose queries a policy observes
+	noted     []tile    // rows by whose queries channels of keys are to be chosen
 }
 
 // resize cuts a batch into tiles.
@@ -52,7 +52,7 @@ func (a *attending) resize(m *Model, rows []Row, threads int) {
 			continue
 		}
 		a.tiles = append(a.tiles, tile{i, 1})
-		longest = max(longest, rows[i].Sequence.Cache.MostRows())
+		longest = max(longest, rows[i].Sequence.Cache.MostSpans())
 	}
 	a.watch(rows)
 	if threads > 1 && len(a.tiles)*m.KVHeads < sharedTiles*threads {
@@ -67,7 +67,7 @@ func (a *attending) resize(m *Model, rows []Row, threads int) {
 // many.
 func attendingBytes(m *Model, rows, cached, threads int) int64 {
 	bytes := 4 * int64(rows)
-	segments := segmentsOf(cached)
+	segments := segmentsOf((cached + kvcache.PageRows - 1) / kvcache.PageRows)
 	if segments < 2 || threads < 2 {
 		return bytes
 	}

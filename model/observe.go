@@ -5,9 +5,10 @@ import (
 	"github.com/mneme-lm/mneme/kvcache"
 )
 
-// watch notes the rows of the batch whose queries a policy is to observe: of each sequence's block, the last ones.
+// watch notes the rows of the batch whose queries a policy is to observe, or channels are to be chosen by: of each
+// sequence's block, the last ones.
 func (a *attending) watch(rows []Row) {
-	a.watched = a.watched[:0]
+	a.watched, a.noted = a.watched[:0], a.noted[:0]
 	for first := 0; first < len(rows); {
 		s, end := rows[first].Sequence, first+1
 		for end < len(rows) && rows[end].Sequence == s {
@@ -15,6 +16,9 @@ func (a *attending) watch(rows []Row) {
 		}
 		if n := s.observed(end - first); n > 0 {
 			a.watched = append(a.watched, tile{end - n, n})
+		}
+		if n := s.noted(end - first); n > 0 {
+			a.noted = append(a.noted, tile{end - n, n})
 		}
 		first = end
 	}
@@ -31,18 +35,39 @@ func (s *Sequence) observed(block int) int {
 	return min(block, s.Eviction.Needs().Queries)
 }
 
-// observe shows the policies how queries attend. The queries that share a KV head are shown by one thread, in order, so
-// that sums over them come out the same with any number of threads.
+// noted is how many of a block's queries are noted, to choose by them which channels keys keep. A text that will be taken
+// out again does not count.
+func (s *Sequence) noted(block int) int {
+	if s.Eviction == nil || s.Probing {
+		return 0
+	}
+	return min(block, s.Eviction.Queries(s.Cache))
+}
+
+// observe shows the policies how queries attend, and notes queries. Those that share a KV head are shown by one thread, in
+// order, so that sums over them come out the same with any number of threads.
 func (p *pass) observe(l *layer) {
-	if len(p.watched) == 0 {
+	heads := p.model.KVHeads
+	watched := len(p.watched) * heads
+	n := watched + len(p.noted)*heads
+	if n == 0 {
 		return
 	}
-	p.w.For(len(p.watched)*p.model.KVHeads, 1, func(from, to int) {
+	p.w.For(n, 1, func(from, to int) {
 		for at := from; at < to; at++ {
-			p.observeHead(l, p.watched[at/p.model.KVHeads], at%p.model.KVHeads)
+			if at < watched {
+				p.observeHead(l, p.watched[at/heads], at%heads)
+				continue
+			}
+			p.noteHead(l, p.noted[(at-watched)/heads], at%heads)
 		}
 	})
 	p.w.Barrier()
+}
+
+func (p *pass) noteHead(l *layer, t tile, head int) {
+	q, _ := p.queries(l, t, head)
+	p.batch[t.first].Sequence.Cache.Note(l.index, head, q.Positions, q.Q, q.QStride, q.Heads)
 }
 
 func (p *pass) observeHead(l *layer, t tile, head int) {

@@ -15,7 +15,7 @@ var ErrContext = errors.New("beyond the context")
 // at a time.
 type Sequence struct {
 	Cache *kvcache.Cache
-	// Eviction keeps the cache within a budget; nil: it grows with the text.
+	// Eviction keeps the cache within a budget, or prunes its keys; nil: it grows with the text.
 	Eviction *kvcache.Eviction
 	// Probing says that the next batch is a text that the policy scores rows by, which will be taken out again.
 	Probing bool
@@ -34,7 +34,10 @@ type Sequence struct {
 func (m *Model) NewSequence(rows quant.Type, context int, eviction *kvcache.Eviction) (*Sequence, error) {
 	cfg := m.CacheConfig(rows)
 	if eviction != nil {
-		cfg.Marks = eviction.Needs().Marks
+		var err error
+		if cfg, err = eviction.Shape(cfg); err != nil {
+			return nil, err
+		}
 	}
 	cache, err := kvcache.New(cfg)
 	if err != nil {

@@ -1,0 +1,149 @@
+package kvcache
+
+import "github.com/mneme-lm/mneme/kernels"
+
+// part is neighbouring rows of a list, in pages of one size.
+type part struct {
+	pool  *pool
+	pages []*page
+	rows  int
+}
+
+// pagesOf is the number of pages that so many rows take.
+func pagesOf(rows int) int {
+	n := rows / PageRows
+	if rows%PageRows > 0 {
+		n++
+	}
+	return n
+}
+
+// wholeGroups rounds a number of rows up to groups of keys.
+func wholeGroups(rows int) int {
+	return (rows + kernels.KeyGroup - 1) / kernels.KeyGroup * kernels.KeyGroup
+}
+
+func (p *part) position(i int) int32 { return p.pages[i/PageRows].positions[i%PageRows] }
+
+// extend makes rows for the given positions at the end.
+func (p *part) extend(positions []int32) {
+	for at := 0; at < len(positions); {
+		in := p.rows % PageRows
+		n := min(PageRows-in, len(positions)-at)
+		pg := p.writable(p.rows/PageRows, in)
+		copy(pg.positions[in:], positions[at:at+n])
+		p.rows += n
+		at += n
+	}
+}
+
+// writable returns page i, which is new, or the last one, with its first rows as they were, and not shared.
+func (p *part) writable(i, rows int) *page {
+	if i == len(p.pages) {
+		p.pages = append(p.pages, p.pool.take())
+	} else if old := p.pages[i]; old.shared {
+		pg := p.pool.take()
+		pg.copyRows(old, rows, p.pool)
+		p.pages[i] = pg
+		p.pool.give(old)
+	}
+	return p.pages[i]
+}
+
+// copyRows makes the first rows, and those that share a group of keys with them, those of another page.
+func (pg *page) copyRows(from *page, rows int, p *pool) {
+	rows = wholeGroups(rows)
+	copy(pg.keys, from.keys[:rows*p.key])
+	copy(pg.values, from.values[:rows*p.value])
+	copy(pg.positions, from.positions[:rows])
+}
+
+// cut drops all rows but the first n.
+func (p *part) cut(n int) {
+	keep := pagesOf(n)
+	for i := keep; i < len(p.pages); i++ {
+		p.pool.give(p.pages[i])
+		p.pages[i] = nil
+	}
+	p.pages, p.rows = p.pages[:keep], n
+}
+
+// put stores rows from row first on, in pages that are not shared.
+func (p *part) put(first int, keys, values []byte) {
+	k, v := p.pool.key, p.pool.value
+	for i := range len(keys) / k {
+		pg, at := p.pages[(first+i)/PageRows], (first+i)%PageRows
+		kernels.PutKey(pg.keys, p.pool.typ, p.pool.keyDim, at, keys[i*k:(i+1)*k])
+		copy(pg.values[at*v:], values[i*v:(i+1)*v])
+	}
+}
+
+// keep drops all rows but those whose numbers are given, which ascend. Pages that no row is left for are given back.
+func (p *part) keep(rows []int32) {
+	same := leading(rows)
+	old := append([]*page(nil), p.pages...)
+	for at := same; at < len(rows); {
+		pg := p.writable(at/PageRows, at%PageRows)
+		source := old[rows[at]/PageRows]
+		n, page := at, rows[at]/PageRows
+		for n < len(rows) && n/PageRows == at/PageRows && rows[n]/PageRows == page {
+			n++
+		}
+		p.move(pg, at%PageRows, source, rows[at:n])
+		at = n
+	}
+	p.cut(len(rows))
+}
+
+// leading is how many rows of those that are kept stay where they are.
+func leading(rows []int32) int {
+	same := 0
+	for same < len(rows) && rows[same] == int32(same) {
+		same++
+	}
+	return same
+}
+
+// move makes rows of one page, whose numbers in the part are given, rows of another from number to on.
+func (p *part) move(pg *page, to int, source *page, rows []int32) {
+	var memory [PageRows]int32
+	from := memory[:0]
+	for _, r := range rows {
+		from = append(from, r%PageRows)
+	}
+	kernels.MoveKeys(pg.keys, to, source.keys, from, p.pool.typ, p.pool.keyDim)
+	v := p.pool.value
+	for i, r := range from {
+		copy(pg.values[(to+i)*v:(to+i+1)*v], source.values[int(r)*v:])
+		pg.positions[to+i] = source.positions[r]
+	}
+}
+
+// drop drops the first n rows. Pages that no row is left in go as they are.
+func (p *part) drop(n int) {
+	whole := n / PageRows
+	for i, pg := range p.pages[:whole] {
+		if pg != nil {
+			p.pool.give(pg)
+		}
+		p.pages[i] = nil
+	}
+	p.pages, p.rows = append([]*page(nil), p.pages[whole:]...), p.rows-whole*PageRows
+	rest := make([]int32, p.rows-n%PageRows)
+	for i := range rest {
+		rest[i] = int32(n%PageRows + i)
+	}
+	p.keep(rest)
+}
+
+// spans appends the part's rows from page first on to a view's spans; base is the number of the part's first row.
+func (p *part) spans(spans []Span, first, base int, channels []int32) []Span {
+	for i := first; i < len(p.pages); i++ {
+		pg, n := p.pages[i], min(PageRows, p.rows-i*PageRows)
+		spans = append(spans, Span{
+			First: base + i*PageRows, Keys: pg.keys[:wholeGroups(n)*p.pool.key], Values: pg.values[:n*p.pool.value],
+			Positions: pg.positions[:n], Channels: channels,
+		})
+	}
+	return spans
+}
