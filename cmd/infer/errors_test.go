@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"unicode"
+
+	"github.com/mneme-lm/mneme/kvcache"
 )
 
 // refused checks an execution that must fail with one clean line on stderr and nothing on stdout.
@@ -31,6 +33,7 @@ func refused(t *testing.T, r result, code int, say string, args []string) {
 func TestWrongUsage(t *testing.T) {
 	m := tinyModel(t)
 	text := writeFile(t, "text", strings.Repeat("the cat ", 50))
+	bounded := strings.Join(kvcache.Names()[1:], ", ")
 	run := func(args ...string) []string { return append([]string{"run", "-m", m, "-p", "x"}, args...) }
 	for _, c := range []struct {
 		args []string
@@ -76,8 +79,26 @@ func TestWrongUsage(t *testing.T) {
 		{run("--logit-bias", "99999+1"), "no token 99999"},
 		{run("--ctx", "-1"), "--ctx"},
 		{run("--kv-type", "q4_0"), "f32, f16, q8_0"},
-		{run("--kv", "window"), "not supported yet"},
-		{run("--kv-budget", "100"), "not supported yet"},
+		{run("--kv", "window"), "--kv window: no budget is given: --kv-budget N"},
+		{run("--kv-budget", "100"), "--kv-budget 100: --kv full keeps every row; the policies that drop some are " + bounded},
+		{run("--kv", "full", "--kv-budget", "100"), "--kv-budget 100: --kv full keeps every row"},
+		{run("--kv-budget", "-1"), "--kv-budget is -1"},
+		{run("--kv-budget", "many"), `"many" for --kv-budget`},
+		{run("--kv", "full:sinks=4"), "--kv full:sinks=4: the policy full has no parameters"},
+		{run("--kv", "full:sinks=4", "--kv-budget", "100"), "the policy full has no parameters"},
+		{run("--kv", "magic"), `no policy "magic" (there is: full, ` + bounded + ")"},
+		{run("--kv", "magic:sinks=4", "--kv-budget", "100"), `no policy "magic" (there is: full, ` + bounded + ")"},
+		{run("--kv", "", "--kv-budget", "100"), `no policy ""`},
+		{run("--kv", "window:sinks=4"), "no budget is given"},
+		{run("--kv", "window:magic=4", "--kv-budget", "100"), "policy window has no parameter magic (it has heads, interval, positions, recent, sinks)"},
+		{run("--kv", "window:sinks", "--kv-budget", "100"), `"sinks" is not key=value`},
+		{run("--kv", "window:", "--kv-budget", "100"), `"" is not key=value`},
+		{run("--kv", "window:sinks=4,sinks=5", "--kv-budget", "100"), "sinks is given twice"},
+		{run("--kv", "window:sinks=-1", "--kv-budget", "100"), `sinks: "-1" is not a whole number`},
+		{run("--kv", "window:heads=odd", "--kv-budget", "100"), `heads: "odd" is none of uniform, pair`},
+		{run("--kv", "window:sinks=100", "--kv-budget", "100"), "a budget of 100 rows has no room beside 100 sinks"},
+		{run("--kv", "window", "--kv-budget", "5"), "a budget of 5 rows has no room beside 4 sinks"},
+		{run("--kv", "h2o:sinks=90,interval=10", "--kv-budget", "100"), "has no room beside 90 sinks and the 10 rows"},
 		{run("--attention", "landmark"), "not supported yet"},
 		{run("--memory", "neural"), "not supported yet"},
 		{run("--prefill-block", "0"), "--prefill-block"},
@@ -101,6 +122,12 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"perplexity", "-m", m, "-f", text, "--ctx", "-2"}, "--ctx is -2"},
 		{[]string{"perplexity", "-m", m, "-f", text, "--chunks", "-2"}, "--chunks"},
 		{[]string{"perplexity", "-m", m, "-f", text, "--tokens", "-2"}, "--tokens"},
+		{[]string{"perplexity", "-m", m, "-f", text, "--part", "-1"}, "--part is -1"},
+		{[]string{"perplexity", "-m", m, "-f", text, "--kv", "window"}, "no budget is given"},
+		{[]string{"logits", "-m", m, "-p", "x", "--kv", "magic", "--kv-budget", "9"}, `no policy "magic"`},
+		{[]string{"bench", "-m", m, "--kv-budget", "9"}, "--kv full keeps every row"},
+		{[]string{"plan", "-m", m, "--kv", "window:magic=1", "--kv-budget", "99"}, "no parameter magic"},
+		{[]string{"policies", "all"}, "unexpected argument"},
 		{[]string{"inspect"}, "missing argument: FILE"},
 		{[]string{"inspect", m, m}, "unexpected argument"},
 		{[]string{"inspect", m, "-m", m}, "one file is enough"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mneme-lm/mneme"
@@ -86,10 +87,15 @@ func (f *memoryFlags) finish(err *error) {
 
 // checkPolicy finds what is wrong with the policy before a model is opened.
 func (f *memoryFlags) checkPolicy() error {
-	switch {
-	case f.cache == kvcache.Full && f.budget > 0:
-		return usagef("--kv-budget %d: --kv full keeps every row; the policies that drop some are %s", f.budget, strings.Join(kvcache.Names()[1:], ", "))
-	case f.cache == kvcache.Full:
+	name, _, parameters := strings.Cut(f.cache, ":")
+	switch known := kvcache.Names(); {
+	case !slices.Contains(known, name):
+		return usagef("--kv: there is no policy %q (there is: %s)", name, strings.Join(known, ", "))
+	case name == kvcache.Full && parameters:
+		return usagef("--kv %s: the policy %s has no parameters", f.cache, kvcache.Full)
+	case name == kvcache.Full && f.budget > 0:
+		return usagef("--kv-budget %d: --kv full keeps every row; the policies that drop some are %s", f.budget, strings.Join(known[1:], ", "))
+	case name == kvcache.Full:
 		return nil
 	case f.budget == 0:
 		return usagef("--kv %s: no budget is given: --kv-budget N rows", f.cache)
