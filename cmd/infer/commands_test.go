@@ -150,7 +150,14 @@ type perplexityJSON struct {
 	Context       int        `json:"ctx"`
 	Speed         float64    `json:"tokens_per_second"`
 	BeyondTrained int        `json:"beyond_trained"`
+	Parts         []partJSON `json:"parts"`
 	Memory        memoryJSON `json:"memory"`
+}
+
+type partJSON struct {
+	First      int     `json:"first"`
+	Scored     int     `json:"scored_tokens"`
+	Perplexity float64 `json:"perplexity"`
 }
 
 func TestPerplexity(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mneme-lm/mneme"
 	"github.com/mneme-lm/mneme/internal/testdata"
+	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/mneme-lm/mneme/tokenizer"
 	"github.com/mneme-lm/mneme/weights"
 )
@@ -17,6 +18,7 @@ import (
 // runJSON is what users of run --json rely on, under these names.
 type runJSON struct {
 	PromptTokens  []int32 `json:"prompt_tokens"`
+	PromptReused  *int    `json:"prompt_reused"`
 	Tokens        []int32 `json:"tokens"`
 	Text          string  `json:"text"`
 	Stop          string  `json:"stop"`
@@ -36,16 +38,21 @@ type memoryJSON struct {
 	RowsKept    *int   `json:"rows_kept"`
 	RowsSeen    *int   `json:"rows_seen"`
 	StateBytes  *int64 `json:"state_bytes"`
+
+	Policy      string `json:"policy"`
+	Evictions   *int   `json:"evictions"`
+	RowsEvicted *int64 `json:"rows_evicted"`
 }
 
 func (m memoryJSON) complete() bool {
-	return m.KVBytes != nil && m.KVBytesPeak != nil && m.RowsKept != nil && m.RowsSeen != nil && m.StateBytes != nil
+	return m.KVBytes != nil && m.KVBytesPeak != nil && m.RowsKept != nil && m.RowsSeen != nil && m.StateBytes != nil &&
+		m.Policy != "" && m.Evictions != nil && m.RowsEvicted != nil
 }
 
 func runAsJSON(t *testing.T, args ...string) runJSON {
 	t.Helper()
 	r := decode[runJSON](t, succeed(t, append([]string{"run", "--json", "-m", tinyModel(t)}, args...)...))
-	if r.Tokens == nil || r.PromptTokens == nil || r.Seed == nil || r.BeyondTrained == nil || !r.Memory.complete() ||
+	if r.Tokens == nil || r.PromptTokens == nil || r.PromptReused == nil || r.Seed == nil || r.BeyondTrained == nil || !r.Memory.complete() ||
 		r.Timings.Prefill == nil || r.Timings.Decode == nil || r.Timings.Load == nil {
 		t.Fatalf("a field is missing: %+v", r)
 	}
@@ -66,6 +73,9 @@ func TestRunJSON(t *testing.T) {
 	}
 	if seen := len(r.PromptTokens) + 11; *r.Memory.RowsSeen != seen || *r.Memory.RowsKept != seen || *r.Memory.KVBytes <= 0 {
 		t.Errorf("rows seen %d, kept %d, want %d; %d bytes", *r.Memory.RowsSeen, *r.Memory.RowsKept, seen, *r.Memory.KVBytes)
+	}
+	if m := r.Memory; *r.PromptReused != 0 || m.Policy != "full" || *m.Evictions != 0 || *m.RowsEvicted != 0 {
+		t.Errorf("%d tokens reused, %s dropped %d rows in %d evictions", *r.PromptReused, m.Policy, *m.RowsEvicted, *m.Evictions)
 	}
 	if *r.Timings.Prefill <= 0 || *r.Timings.Decode <= 0 {
 		t.Errorf("timings %v, %v", *r.Timings.Prefill, *r.Timings.Decode)
@@ -270,12 +280,14 @@ func TestRunWarnsOfTwoBOS(t *testing.T) {
 }
 
 func TestRunKVTypes(t *testing.T) {
+	cfg := openModel(t, tinyModel(t)).Config()
+	positions := int64(4 * kvcache.PageRows * cfg.Layers * cfg.KVHeads) // in a page for each head
 	bytes := map[string]int64{}
 	for _, kind := range []string{"f32", "f16", "q8_0"} {
 		path := tinyModel(t)
 		r := decode[runJSON](t, succeed(t, "run", "--json", "-m", path, "-p", "the cat", "-n", "4", "--temp", "0", "--kv-type", kind,
 			"--kv", "full", "--attention", "full", "--memory", "none", "--kv-budget", "0", "--cpu", "generic"))
-		bytes[kind] = *r.Memory.KVBytes
+		bytes[kind] = *r.Memory.KVBytes - positions
 	}
 	if bytes["f32"] != 2*bytes["f16"] || bytes["q8_0"] >= bytes["f16"] {
 		t.Errorf("bytes by type: %v", bytes)
