@@ -253,14 +253,22 @@ func (s *Session) checkText(d savedSession, tokens []int32, expected []float32, 
 // is returned, has to be read: rest is never empty, unless tokens is. A text whose rows were dropped cannot always be taken
 // back as far as needed: that is an error (ErrEvicted), and changes nothing.
 func (s *Session) Reuse(tokens []int32) (rest []int32, err error) {
-	same := 0
-	for have := s.Tokens(); same < min(len(have), len(tokens)) && have[same] == tokens[same]; {
+	have, same := s.Tokens(), 0
+	for same < min(len(have), len(tokens)) && have[same] == tokens[same] {
 		same++
 	}
+	sampler := s.sampler
+	whole := same == len(tokens) && same == len(have)
 	if same == len(tokens) && same > 0 {
 		same-- // the logits after the last one are needed
 	}
-	return tokens[same:], s.Truncate(same)
+	if err := s.Truncate(same); err != nil {
+		return tokens[same:], err
+	}
+	if whole { // with the rest the text is the one that the sampler knows
+		s.sampler = sampler
+	}
+	return tokens[same:], nil
 }
 
 func encodeNumbers[T int32 | float32](values []T) []byte {

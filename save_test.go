@@ -90,6 +90,30 @@ func TestSamplingContinued(t *testing.T) {
 	}
 }
 
+// A text that is the session's whole text goes on like one that the session goes on with by itself.
+func TestReuseKeepsTheSampler(t *testing.T) {
+	m := synthModel(t, "llama-tiny")
+	sampling := []Option{WithTemperature(1), WithSeed(9), WithIgnoreEnd(), WithMaxTokens(15)}
+	onward := append(slices.Clone(sampling), WithSamplingContinued())
+	s := newSession(t, m)
+	generate(t, s, []int32{5, 6}, sampling...)
+	from, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := generate(t, s, nil, onward...)
+	if err := s.Restore(from); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := s.Reuse(s.Tokens())
+	if err != nil || len(rest) != 1 {
+		t.Fatalf("%d tokens left, error %v", len(rest), err)
+	}
+	if got := generate(t, s, rest, onward...); !slices.Equal(got, want) {
+		t.Fatalf("%v, want %v", got, want)
+	}
+}
+
 func TestLoadSaysWhatDiffers(t *testing.T) {
 	m, other := synthModel(t, "llama-tiny"), synthModel(t, "qwen3-tiny")
 	path := filepath.Join(t.TempDir(), "session")
