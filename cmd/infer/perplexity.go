@@ -126,6 +126,9 @@ func (c *perplexityCommand) options(cmd *cobra.Command) (bench.PerplexityOptions
 			c.warn("--%s has no meaning with --stream", name)
 		}
 	}
+	if !c.stream && changed("part") {
+		c.warn("--part has no meaning without --stream")
+	}
 	return o, nil
 }
 

@@ -34,14 +34,17 @@ func newPlan(a *app) *cobra.Command {
 			"their copy, the keys and values of all tokens, the forward pass, and learned memories.",
 		Example: `  infer plan -m model.gguf --ctx 32768 --kv-type q8_0`,
 		Args:    exactly(),
-		RunE:    func(*cobra.Command, []string) error { return c.run() },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
 	c.model.add(cmd)
 	c.memory.add(cmd, "`number` of tokens; 0: as many as the model was trained for")
 	return cmd
 }
 
-func (c *planCommand) run() error {
+func (c *planCommand) run(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("trace") {
+		return usagef("--trace: nothing is read, and nothing dropped")
+	}
 	if err := c.model.check(); err != nil {
 		return err
 	}

@@ -51,11 +51,12 @@ func newRoot(a *app) *cobra.Command {
 
 // flagAliases are the names under which users of other engines know some flags.
 var flagAliases = map[string]pflag.NormalizedName{
-	"ctx-size":    "ctx",
-	"n-predict":   "predict",
-	"temperature": "temp",
-	"top-n-sigma": "top-nsigma",
-	"typical-p":   "typical",
+	"ctx-size":     "ctx",
+	"n-predict":    "predict",
+	"prompt-cache": "session",
+	"temperature":  "temp",
+	"top-n-sigma":  "top-nsigma",
+	"typical-p":    "typical",
 }
 
 // normalize lets flags be written with underscores, and by their other names.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -99,6 +101,9 @@ func (c *runCommand) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := c.checkSession(); err != nil {
+		return err
+	}
 	memory, err := c.memory.options()
 	if err != nil {
 		return err
@@ -115,6 +120,17 @@ func (c *runCommand) run(cmd *cobra.Command) (err error) {
 	defer m.Close()
 	g := &generation{runCommand: c, m: m, loading: time.Since(start), options: options, seeded: cmd.Flags().Changed("seed")}
 	return g.run(cmd.Context(), text, memory)
+}
+
+// checkSession finds out before anything is written that its session could not be saved.
+func (c *runCommand) checkSession() error {
+	if c.file == "" {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Dir(c.file)); err != nil {
+		return fmt.Errorf("--session: %w", err)
+	}
+	return nil
 }
 
 // generation is one run of the model.
