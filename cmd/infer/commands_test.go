@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -206,6 +207,47 @@ func TestPerplexityWarns(t *testing.T) {
 	}
 	if r.code != 0 || strings.Count(r.stderr, "\n") != 4 {
 		t.Errorf("exit %d, stderr %q", r.code, r.stderr)
+	}
+}
+
+// The parts of a stream make up the whole.
+func TestPerplexityParts(t *testing.T) {
+	args := []string{"perplexity", "-m", tinyModel(t), "-f", writeFile(t, "text", strings.Repeat("the cat sat on the mat. ", 20)), "--stream", "--tokens", "60"}
+	whole := decode[perplexityJSON](t, succeed(t, append(args, "--json")...))
+	for part, count := range map[int]int{1: 59, 7: 9, 59: 1, 60: 1, 10000: 1, 0: 0} {
+		flags := append(args[:len(args):len(args)], "--part", strconv.Itoa(part))
+		r := decode[perplexityJSON](t, succeed(t, append(flags, "--json")...))
+		if r.MeanNLL != whole.MeanNLL || r.Scored != 59 || len(r.Parts) != count {
+			t.Fatalf("--part %d: %d parts, want %d; mean nll %g over %d, want %g", part, len(r.Parts), count, r.MeanNLL, r.Scored, whole.MeanNLL)
+		}
+		sum, next := 0.0, 1
+		for i, p := range r.Parts {
+			if p.First != next || p.Scored != part && i < count-1 || p.Scored > part || p.Scored < 1 {
+				t.Fatalf("--part %d: %+v is part %d, after %d tokens", part, p, i, next)
+			}
+			next += p.Scored
+			sum += float64(p.Scored) * math.Log(p.Perplexity)
+		}
+		if mean := sum / 59; count > 0 && (next != 60 || math.Abs(mean-whole.MeanNLL) > 1e-12*mean) {
+			t.Errorf("--part %d: up to token %d the parts' mean nll is %.17g, the whole's %.17g", part, next, mean, whole.MeanNLL)
+		}
+		lines := strings.Split(strings.TrimSuffix(succeed(t, flags...), "\n"), "\n")
+		want := count + 1
+		if count == 1 {
+			want = 1 // the part is the whole
+		}
+		if len(lines) != want || !strings.HasPrefix(lines[want-1], "perplexity ") || want > 1 && !strings.HasPrefix(lines[0], "tokens 1 to "+strconv.Itoa(part)+": perplexity ") {
+			t.Errorf("--part %d: printed %q, want %d lines", part, lines, want)
+		}
+	}
+	bounded(t, func(t *testing.T, _ string, flags []string) {
+		r := decode[perplexityJSON](t, succeed(t, append(append(args, flags...), "--part", "20", "--json")...))
+		if len(r.Parts) != 3 || *r.Memory.RowsKept > budget || *r.Memory.RowsEvicted == 0 {
+			t.Errorf("%d parts, %d rows kept, %d dropped", len(r.Parts), *r.Memory.RowsKept, *r.Memory.RowsEvicted)
+		}
+	})
+	if r := infer("perplexity", "-m", tinyModel(t), "-f", args[4], "--part", "7"); r.code != exitSuccess || r.stderr != "infer: warning: --part has no meaning without --stream\n" {
+		t.Errorf("without --stream: exit %d, stderr %q", r.code, r.stderr)
 	}
 }
 

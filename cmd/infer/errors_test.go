@@ -33,7 +33,7 @@ func refused(t *testing.T, r result, code int, say string, args []string) {
 func TestWrongUsage(t *testing.T) {
 	m := tinyModel(t)
 	text := writeFile(t, "text", strings.Repeat("the cat ", 50))
-	bounded := strings.Join(kvcache.Names()[1:], ", ")
+	dropping := strings.Join(kvcache.Names()[1:], ", ")
 	run := func(args ...string) []string { return append([]string{"run", "-m", m, "-p", "x"}, args...) }
 	for _, c := range []struct {
 		args []string
@@ -80,14 +80,14 @@ func TestWrongUsage(t *testing.T) {
 		{run("--ctx", "-1"), "--ctx"},
 		{run("--kv-type", "q4_0"), "f32, f16, q8_0"},
 		{run("--kv", "window"), "--kv window: no budget is given: --kv-budget N"},
-		{run("--kv-budget", "100"), "--kv-budget 100: --kv full keeps every row; the policies that drop some are " + bounded},
+		{run("--kv-budget", "100"), "--kv-budget 100: --kv full keeps every row; the policies that drop some are " + dropping},
 		{run("--kv", "full", "--kv-budget", "100"), "--kv-budget 100: --kv full keeps every row"},
 		{run("--kv-budget", "-1"), "--kv-budget is -1"},
 		{run("--kv-budget", "many"), `"many" for --kv-budget`},
 		{run("--kv", "full:sinks=4"), "--kv full:sinks=4: the policy full has no parameters"},
 		{run("--kv", "full:sinks=4", "--kv-budget", "100"), "the policy full has no parameters"},
-		{run("--kv", "magic"), `no policy "magic" (there is: full, ` + bounded + ")"},
-		{run("--kv", "magic:sinks=4", "--kv-budget", "100"), `no policy "magic" (there is: full, ` + bounded + ")"},
+		{run("--kv", "magic"), `no policy "magic" (there is: full, ` + dropping + ")"},
+		{run("--kv", "magic:sinks=4", "--kv-budget", "100"), `no policy "magic" (there is: full, ` + dropping + ")"},
 		{run("--kv", "", "--kv-budget", "100"), `no policy ""`},
 		{run("--kv", "window:sinks=4"), "no budget is given"},
 		{run("--kv", "window:magic=4", "--kv-budget", "100"), "policy window has no parameter magic (it has heads, interval, positions, recent, sinks)"},
