@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 
 	"github.com/mneme-lm/mneme/internal/statefile"
@@ -177,7 +178,8 @@ func (s *Session) load(f *statefile.File) error {
 	if err != nil {
 		return fmt.Errorf("logits: %w", err)
 	}
-	cache, err := kvcache.ReadSnapshot(s.sequence.Cache.Config(), parts[sectionRows], parts[sectionPages], f)
+	file := &lent{f}
+	cache, err := kvcache.ReadSnapshot(s.sequence.Cache.Config(), parts[sectionRows], parts[sectionPages], file)
 	if err != nil {
 		return err
 	}
@@ -189,9 +191,15 @@ func (s *Session) load(f *statefile.File) error {
 	}
 	s.tokens, s.pending, s.expected, s.sampler = tokens, d.Pending, expected, bytes.Clone(parts[sectionSampler])
 	s.samplerAt, s.evictedAt, s.furthest = d.SamplerAt, d.EvictedAt, d.Furthest
+	s.lent = file
+	runtime.AddCleanup(file, func(f *statefile.File) { f.Close() }, f) // nobody is left who could be told of an error
 	s.update(func(st *Stats) { st.Memory.Evictions, st.Memory.RowsEvicted = d.Evictions, d.RowsEvicted })
 	return nil
 }
+
+// lent is an open file in which rows of caches lie. It is closed when no session and no snapshot has such rows any more:
+// these hold on to it beside their rows, so that it is there as long as anybody may be reading them.
+type lent struct{ file *statefile.File }
 
 // checkSaved holds what a file says of its session against this one.
 func (s *Session) checkSaved(text []byte) (savedSession, error) {

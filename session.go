@@ -35,6 +35,7 @@ type Session struct {
 	episode   []int32   // the prompt that rows are scored by, in a conversation
 	sampler   []byte    // state of the sampler of the last generation
 	samplerAt int       // how many tokens it knows of
+	lent      *lent     // what rows of the cache may lie in, nil: memory of their own
 
 	mu    sync.Mutex
 	stats Stats

@@ -19,6 +19,7 @@ type Snapshot struct {
 	expected  []float32
 	sampler   []byte
 	samplerAt int
+	lent      *lent
 	evictedAt int
 	furthest  int
 }
@@ -39,7 +40,7 @@ func (s *Session) Snapshot() (*Snapshot, error) {
 	return &Snapshot{
 		model: s.model, policy: s.policyName(), cache: s.sequence.Cache.Snapshot(),
 		tokens: s.tokens[:len(s.tokens):len(s.tokens)], pending: slices.Clone(s.pending), expected: slices.Clone(s.expected),
-		sampler: slices.Clone(s.sampler), samplerAt: s.samplerAt, evictedAt: s.evictedAt, furthest: s.furthest,
+		sampler: slices.Clone(s.sampler), samplerAt: s.samplerAt, lent: s.lent, evictedAt: s.evictedAt, furthest: s.furthest,
 	}, nil
 }
 
@@ -62,7 +63,7 @@ func (s *Session) Restore(from *Snapshot) error {
 		return err
 	}
 	s.tokens, s.pending, s.expected = from.tokens, slices.Clone(from.pending), slices.Clone(from.expected)
-	s.sampler, s.samplerAt = slices.Clone(from.sampler), from.samplerAt
+	s.sampler, s.samplerAt, s.lent = slices.Clone(from.sampler), from.samplerAt, from.lent
 	s.evictedAt, s.furthest = from.evictedAt, from.furthest
 	s.update(func(*Stats) {})
 	return nil
