@@ -234,17 +234,21 @@ func (s *Session) read(ctx context.Context, tokens []int32, block int, every boo
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
+		var err error
 		n := min(block, len(tokens)-read)
 		last := read+n == len(tokens)
 		first := read
 		var failure error
 		wanted := func(i int) bool { return every || last && i == n-1 }
 		if len(tokens) == 1 {
-			if err := s.makeRoomForOne(&stop); err != nil {
-				return stopped(ctx, err)
-			}
+			err = s.makeRoomForOne(&stop)
+		} else { // an earlier reading may have ended before it came to this
+			err = s.makeRoom(0, 0, tokens, &stop)
 		}
-		err := s.forward(tokens[read:read+n], &stop, wanted, func(i int, logits []float32) {
+		if err != nil {
+			return stopped(ctx, err)
+		}
+		err = s.forward(tokens[read:read+n], &stop, wanted, func(i int, logits []float32) {
 			if failure == nil {
 				failure = each(first+i, logits)
 			}
@@ -254,12 +258,13 @@ func (s *Session) read(ctx context.Context, tokens []int32, block int, every boo
 		}
 		read += n
 		if len(tokens) > 1 {
-			if err := s.settle(tokens, &stop); err != nil {
-				return stopped(ctx, err)
-			}
+			err = s.settle(tokens, &stop)
 		}
 		if failure != nil {
 			return failure
+		}
+		if err != nil {
+			return stopped(ctx, err)
 		}
 		count()
 	}
