@@ -63,17 +63,11 @@ func (s *Session) describe() (savedSession, error) {
 		return savedSession{}, err
 	}
 	cfg := s.sequence.Cache.Config()
-	d := savedSession{
-		Version: sessionVersion, Model: print, ModelName: s.model.net.Name, Policy: s.policyName(), Budgets: []int{},
+	return savedSession{
+		Version: sessionVersion, Model: print, ModelName: s.model.net.Name, Policy: s.policyName(), Budgets: s.budgets(),
 		Rows: cfg.Type.String(), Layers: cfg.Layers, Heads: cfg.Heads, KeyDim: cfg.KeyDim, ValueDim: cfg.ValueDim,
 		LongRope: s.sequence.LongRope(),
-	}
-	if e := s.sequence.Eviction; e != nil && e.Bounded() {
-		for l := range cfg.Layers {
-			d.Budgets = append(d.Budgets, e.Budget(l))
-		}
-	}
-	return d, nil
+	}, nil
 }
 
 // Save writes the session to a file: the text, the keys and values of the rows that are left with all that the policy

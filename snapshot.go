@@ -13,6 +13,8 @@ import (
 type Snapshot struct {
 	model     *Model
 	policy    string
+	budgets   []int
+	longRope  bool
 	cache     *kvcache.Snapshot
 	tokens    []int32
 	pending   []int32
@@ -38,7 +40,7 @@ func (s *Session) Snapshot() (*Snapshot, error) {
 	}
 	defer s.busy.Store(false)
 	return &Snapshot{
-		model: s.model, policy: s.policyName(), cache: s.sequence.Cache.Snapshot(),
+		model: s.model, policy: s.policyName(), budgets: s.budgets(), longRope: s.sequence.LongRope(), cache: s.sequence.Cache.Snapshot(),
 		tokens: s.tokens[:len(s.tokens):len(s.tokens)], pending: slices.Clone(s.pending), expected: slices.Clone(s.expected),
 		sampler: slices.Clone(s.sampler), samplerAt: s.samplerAt, lent: s.lent, evictedAt: s.evictedAt, furthest: s.furthest,
 	}, nil
@@ -58,6 +60,10 @@ func (s *Session) Restore(from *Snapshot) error {
 		return errors.New("mneme: the snapshot is of a session with another model")
 	case from.policy != s.policyName():
 		return fmt.Errorf("mneme: the snapshot is of a session with policy %s, this one has %s", from.policy, s.policyName())
+	case !slices.Equal(from.budgets, s.budgets()):
+		return fmt.Errorf("mneme: the snapshot is of a session with budgets of %v rows, this one has %v", from.budgets, s.budgets())
+	case from.longRope != s.sequence.LongRope():
+		return errors.New("mneme: the snapshot is of a session with other RoPE factors: one is for a context beyond the original one")
 	}
 	if err := s.sequence.Cache.Restore(from.cache); err != nil {
 		return err
@@ -67,6 +73,17 @@ func (s *Session) Restore(from *Snapshot) error {
 	s.evictedAt, s.furthest = from.evictedAt, from.furthest
 	s.update(func(*Stats) {})
 	return nil
+}
+
+// budgets are the rows per KV head of each layer; none for a full cache.
+func (s *Session) budgets() []int {
+	budgets := []int{}
+	if e := s.sequence.Eviction; e != nil && e.Bounded() {
+		for l := range s.model.net.Layers {
+			budgets = append(budgets, e.Budget(l))
+		}
+	}
+	return budgets
 }
 
 // policyName is the session's policy, with its parameters.
