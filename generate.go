@@ -167,7 +167,7 @@ func (g *generation) newChain() (*sample.Chain, error) {
 		return nil, err
 	}
 	text := slices.Concat(g.tokens, g.prompt)
-	if g.options.sampleOn && g.sampler != nil {
+	if g.options.sampleOn && len(g.sampler) > 0 {
 		if err := chain.Restore(g.sampler); err != nil {
 			return nil, err
 		}

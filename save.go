@@ -84,7 +84,12 @@ func (s *Session) Save(path string) error {
 	}
 	st := s.Stats()
 	d.Pending, d.EvictedAt, d.Furthest = append([]int32{}, s.pending...), s.evictedAt, s.furthest
-	d.SamplerAt = s.samplerAt
+	sampler := s.sampler
+	if s.samplerAt <= s.Len() { // else it waits for what Reuse left to be read
+		d.SamplerAt = s.samplerAt
+	} else {
+		sampler = nil
+	}
 	d.Evictions, d.RowsEvicted = st.Memory.Evictions, st.Memory.RowsEvicted
 	text, err := json.Marshal(d)
 	if err != nil {
@@ -95,19 +100,19 @@ func (s *Session) Save(path string) error {
 		return fmt.Errorf("mneme: save session: %w", err)
 	}
 	defer w.Abort() // does nothing after Commit
-	if err := s.write(w, text); err != nil {
+	if err := s.write(w, text, sampler); err != nil {
 		return fmt.Errorf("mneme: save session: %w", err)
 	}
 	return nil
 }
 
-func (s *Session) write(w *statefile.Writer, description []byte) error {
+func (s *Session) write(w *statefile.Writer, description, sampler []byte) error {
 	for _, section := range []struct {
 		name string
 		data []byte
 	}{
 		{sectionSession, description}, {sectionTokens, encodeNumbers(s.tokens)}, {sectionExpected, encodeNumbers(s.expected)},
-		{sectionSampler, s.sampler},
+		{sectionSampler, sampler},
 	} {
 		if err := w.Section(section.name, alignment); err != nil {
 			return err
@@ -259,7 +264,7 @@ func (s *Session) Reuse(tokens []int32) (rest []int32, err error) {
 	for same < min(len(have), len(tokens)) && have[same] == tokens[same] {
 		same++
 	}
-	sampler := s.sampler
+	sampler, samplerAt := s.sampler, s.samplerAt
 	whole := same == len(tokens) && same == len(have)
 	if same == len(tokens) && same > 0 {
 		same-- // the logits after the last one are needed
@@ -268,7 +273,7 @@ func (s *Session) Reuse(tokens []int32) (rest []int32, err error) {
 		return tokens[same:], err
 	}
 	if whole { // with the rest the text is the one that the sampler knows
-		s.sampler = sampler
+		s.sampler, s.samplerAt = sampler, samplerAt
 	}
 	return tokens[same:], nil
 }

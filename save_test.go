@@ -114,6 +114,39 @@ func TestReuseKeepsTheSampler(t *testing.T) {
 	}
 }
 
+// What a session has forgotten of its sampler, or never had, is not asked for.
+func TestSavedWithoutASampler(t *testing.T) {
+	m := synthModel(t, "llama-tiny")
+	sampling := []Option{WithTemperature(1), WithSeed(9), WithIgnoreEnd(), WithMaxTokens(5), WithSamplingContinued()}
+	for name, prepare := range map[string]func(s *Session) error{
+		"nothing was written": func(s *Session) error { return s.Evaluate(t.Context(), []int32{5, 6}, nil) },
+		"taken back": func(s *Session) error {
+			generate(t, s, []int32{5, 6}, sampling...)
+			return s.Truncate(2)
+		},
+		"reused": func(s *Session) error {
+			generate(t, s, []int32{5, 6}, sampling...)
+			_, err := s.Reuse(s.Tokens())
+			return err
+		},
+	} {
+		path := filepath.Join(t.TempDir(), "session")
+		a, b := newSession(t, m), newSession(t, m)
+		if err := prepare(a); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Save(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Load(path); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := generate(t, b, []int32{7}, sampling...); len(got) != 5 || b.Len() != a.Len()+6 {
+			t.Errorf("%s: %v after %d tokens", name, got, a.Len())
+		}
+	}
+}
+
 func TestLoadSaysWhatDiffers(t *testing.T) {
 	m, other := synthModel(t, "llama-tiny"), synthModel(t, "qwen3-tiny")
 	path := filepath.Join(t.TempDir(), "session")

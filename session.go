@@ -148,7 +148,7 @@ func (s *Session) Truncate(n int) error {
 		return nil
 	}
 	if n >= len(s.tokens) {
-		s.pending, s.sampler = s.pending[:n-len(s.tokens)], nil
+		s.pending, s.sampler, s.samplerAt = s.pending[:n-len(s.tokens)], nil, 0
 		return nil
 	}
 	if err := s.sequence.Cache.Truncate(n); err != nil {
@@ -156,7 +156,7 @@ func (s *Session) Truncate(n int) error {
 	}
 	s.sequence.Cache.Trim()
 	s.tokens, s.pending, s.expected = s.tokens[:n:n], nil, nil
-	s.sampler = nil
+	s.sampler, s.samplerAt = nil, 0
 	s.evictedAt = min(s.evictedAt, n)
 	s.furthest = s.sequence.NextPosition()
 	s.update(func(*Stats) {})
