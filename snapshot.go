@@ -47,7 +47,7 @@ func (s *Session) Snapshot() (*Snapshot, error) {
 }
 
 // Restore takes the session to where it was, or another session of the same model and options was, when the snapshot was
-// taken. What the session has counted in Stats goes on.
+// taken; the other one may have less of a budget. What the session has counted in Stats goes on.
 func (s *Session) Restore(from *Snapshot) error {
 	if err := s.claim(); err != nil {
 		return err
@@ -60,7 +60,7 @@ func (s *Session) Restore(from *Snapshot) error {
 		return errors.New("mneme: the snapshot is of a session with another model")
 	case from.policy != s.policyName():
 		return fmt.Errorf("mneme: the snapshot is of a session with policy %s, this one has %s", from.policy, s.policyName())
-	case !slices.Equal(from.budgets, s.budgets()):
+	case !fits(from.budgets, s.budgets()):
 		return fmt.Errorf("mneme: the snapshot is of a session with budgets of %v rows, this one has %v", from.budgets, s.budgets())
 	case from.longRope != s.sequence.LongRope():
 		return errors.New("mneme: the snapshot is of a session with other RoPE factors: one is for a context beyond the original one")
@@ -73,6 +73,16 @@ func (s *Session) Restore(from *Snapshot) error {
 	s.evictedAt, s.furthest = from.evictedAt, from.furthest
 	s.update(func(*Stats) {})
 	return nil
+}
+
+// fits reports whether budgets leave as many rows to every layer as others do.
+func fits(rows, budgets []int) bool {
+	for l := range rows {
+		if len(rows) != len(budgets) || rows[l] > budgets[l] {
+			return false
+		}
+	}
+	return true
 }
 
 // budgets are the rows per KV head of each layer; none for a full cache.
