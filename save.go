@@ -237,10 +237,8 @@ func named(d savedSession) string { return fmt.Sprintf("%q (%.16s)", d.ModelName
 // checkText holds the parts of a file against each other: it may have been made by hand.
 func (s *Session) checkText(d savedSession, tokens []int32, expected []float32, cache *kvcache.Snapshot) error {
 	for _, list := range [][]int32{tokens, d.Pending} {
-		for _, id := range list {
-			if id < 0 || int(id) >= s.model.net.Vocabulary {
-				return fmt.Errorf("token %d is not in the vocabulary of %d", id, s.model.net.Vocabulary)
-			}
+		if err := s.model.checkTokens(list); err != nil {
+			return err
 		}
 	}
 	switch {

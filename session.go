@@ -164,8 +164,9 @@ func (s *Session) Truncate(n int) error {
 }
 
 // Evaluate has the model read tokens, after what it wrote itself, and calls each with the logits after every one of
-// them; the slice is lent for the call. An error from each ends the reading. When ctx ends, so does the reading, within
-// a layer's time, and the session holds a whole number of tokens.
+// them; the slice is lent for the call. Tokens that the model does not have are refused before any is read. An error from
+// each ends the reading, after the block that it came in. When ctx ends, so does the reading, within a layer's time, and
+// the session holds a whole number of tokens.
 func (s *Session) Evaluate(ctx context.Context, tokens []int32, each func(i int, logits []float32) error) error {
 	if err := s.claim(); err != nil {
 		return err
@@ -203,12 +204,25 @@ func (s *Session) readOn(ctx context.Context, tokens []int32, block int, every b
 	return err
 }
 
+// checkTokens refuses what the model has no token for.
+func (m *Model) checkTokens(tokens []int32) error {
+	for _, id := range tokens {
+		if id < 0 || int(id) >= m.net.Vocabulary {
+			return fmt.Errorf("token %d is not in the vocabulary of %d", id, m.net.Vocabulary)
+		}
+	}
+	return nil
+}
+
 // read runs tokens through the model, block by block. With every set, it hands out the logits after each token, else
 // those after the last.
 func (s *Session) read(ctx context.Context, tokens []int32, block int, every bool, each func(i int, logits []float32) error) error {
 	var stop atomic.Bool
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, func() { stop.Store(true) })()
+	}
+	if err := s.model.checkTokens(tokens); err != nil {
+		return fmt.Errorf("mneme: %w", err)
 	}
 	if err := s.reserve(len(tokens)); err != nil {
 		return err
