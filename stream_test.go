@@ -11,15 +11,15 @@ import (
 	"github.com/mneme-lm/mneme/weights/synth"
 )
 
-// streamModel is a model that is fast, with rows that are large beside everything else that a session needs.
-func streamModel(t testing.TB, opts ...ModelOption) *Model {
+// smallModel is a model that is fast, with heads of any size.
+func smallModel(t testing.TB, headDim int, opts ...ModelOption) *Model {
 	t.Helper()
 	shape, err := synth.Lookup("llama-tiny")
 	if err != nil {
 		t.Fatal(err)
 	}
-	shape.Embedding, shape.FeedForward, shape.Heads, shape.KVHeads, shape.HeadDim = 64, 64, 2, 2, 128
-	path := filepath.Join(t.TempDir(), "stream.gguf")
+	shape.Embedding, shape.FeedForward, shape.Heads, shape.KVHeads, shape.HeadDim = 64, 64, 2, 2, headDim
+	path := filepath.Join(t.TempDir(), "small.gguf")
 	if err := synth.Write(context.Background(), path, shape, quant.Q8_0, 1, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func heap() (objects, spans int64) {
 // of its memory is what it takes from the allocator, and that is the same after 20,000 tokens and after all. Of what grows
 // there are only the ids of the tokens, which are the text itself.
 func TestStream(t *testing.T) {
-	m := streamModel(t, WithThreads(1))
+	m := smallModel(t, 128, WithThreads(1)) // rows that are large beside everything else that a session needs
 	tokens := 200_000
 	if testing.Short() {
 		tokens = 20_000
