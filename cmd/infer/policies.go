@@ -15,6 +15,15 @@ type policyResult struct {
 	Parameters []string `json:"parameters"`
 }
 
+// commonParameters explains the parameters that all policies have: see kvcache.NewEviction.
+const commonParameters = `Parameters of all but full:
+  sinks=4                  rows at the first positions, which are kept
+  recent=N                 newest rows, which are kept; by default as many as the policy's paper says
+  interval=N               rows to drop at a time while tokens are written one by one; by default a sixteenth of the budget
+  heads=uniform|pair       every KV head keeps as many rows, or those of a layer share its budget
+  positions=packed|text    keys are rotated to positions without gaps, or to those in the text; window is packed by default
+`
+
 func newPolicies(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "policies",
@@ -54,6 +63,7 @@ func newPolicies(a *app) *cobra.Command {
 					a.printf("\n")
 				}
 			}
+			a.printf("\n%s", commonParameters)
 			return nil
 		},
 	}

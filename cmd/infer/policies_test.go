@@ -218,6 +218,15 @@ func TestPolicies(t *testing.T) {
 	if !slices.Equal(names, kvcache.Names()) {
 		t.Errorf("policies %v, want %v", names, kvcache.Names())
 	}
+	common := list[1].Parameters
+	for _, p := range list[1:] {
+		common = slices.DeleteFunc(slices.Clone(common), func(name string) bool { return !slices.Contains(p.Parameters, name) })
+	}
+	for _, name := range common {
+		if !strings.Contains(text, "\n  "+name+"=") {
+			t.Errorf("printed %q without a word on %s", text, name)
+		}
+	}
 	for _, p := range list[1:] { // what is listed is understood
 		for _, parameter := range p.Parameters {
 			args := []string{"run", "-m", tinyModel(t), "-p", "x", "--kv", p.Name + ":" + parameter + "=no such value", "--kv-budget", "64"}
