@@ -32,6 +32,8 @@ type benchResult struct {
 	Kernels  string        `json:"kernels"`
 	Threads  int           `json:"threads"`
 	KVType   string        `json:"kv_type"`
+	KV       string        `json:"kv"`        // policy
+	KVBudget int           `json:"kv_budget"` // rows per KV head; 0: no bound
 	Repeat   int           `json:"repeat"`
 	Roofline benchRoofline `json:"roofline"`
 	Rows     []benchRow    `json:"rows"`
@@ -139,7 +141,8 @@ func (c *benchCommand) options() (bench.ThroughputOptions, error) {
 
 func (c *benchCommand) result(m *mneme.Model, plan mneme.Plan, r bench.ThroughputResult) benchResult {
 	result := benchResult{
-		Model: c.model.path, Bytes: plan.WeightsBytes, Kernels: m.Kernels(), Threads: m.Threads(), KVType: c.memory.rows.value, Repeat: c.repeat,
+		Model: c.model.path, Bytes: plan.WeightsBytes, Kernels: m.Kernels(), Threads: m.Threads(), KVType: c.memory.rows.value,
+		KV: c.memory.cache, KVBudget: c.memory.budget, Repeat: c.repeat,
 		Roofline: benchRoofline(r.Roofline),
 	}
 	for _, row := range r.Rows {
@@ -160,7 +163,11 @@ func (c *benchCommand) print(r benchResult) error {
 }
 
 func (c *benchCommand) printMarkdown(r benchResult) {
-	c.printf("%s, %s, KV cache %s; kernels %s, threads %d, runs %d\n\n", fromFile(r.Model), byteSize(r.Bytes), r.KVType, r.Kernels, r.Threads, r.Repeat)
+	kept := ""
+	if r.KVBudget > 0 {
+		kept = fmt.Sprintf(", %s with %d rows", r.KV, r.KVBudget)
+	}
+	c.printf("%s, %s, KV cache %s%s; kernels %s, threads %d, runs %d\n\n", fromFile(r.Model), byteSize(r.Bytes), r.KVType, kept, r.Kernels, r.Threads, r.Repeat)
 	c.printf("| test | tokens/s | ± | of roofline |\n|---|---:|---:|---:|\n")
 	for _, row := range r.Rows {
 		c.printf("| %s | %.2f | %.2f | %.1f%% |\n", row.Test, row.TokensPerSecond, row.StdDev, 100*row.OfRoofline)
@@ -175,13 +182,13 @@ func (c *benchCommand) printMarkdown(r benchResult) {
 func (c *benchCommand) printCSV(r benchResult) error {
 	w := csv.NewWriter(c.stdout)
 	w.Write([]string{
-		"model", "bytes", "kernels", "threads", "kv_type", "repeat", "test", "tokens_per_second", "stddev", "of_roofline",
+		"model", "bytes", "kernels", "threads", "kv_type", "kv", "kv_budget", "repeat", "test", "tokens_per_second", "stddev", "of_roofline",
 		"read_gbps", "int8_gops", "f32_gflops",
 	})
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', 6, 64) }
 	for _, row := range r.Rows {
 		w.Write([]string{
-			r.Model, fmt.Sprint(r.Bytes), r.Kernels, fmt.Sprint(r.Threads), r.KVType, fmt.Sprint(r.Repeat), row.Test,
+			r.Model, fmt.Sprint(r.Bytes), r.Kernels, fmt.Sprint(r.Threads), r.KVType, r.KV, fmt.Sprint(r.KVBudget), fmt.Sprint(r.Repeat), row.Test,
 			number(row.TokensPerSecond), number(row.StdDev), number(row.OfRoofline),
 			number(r.Roofline.ReadGBps), number(r.Roofline.Int8GOPS), number(r.Roofline.F32GFLOPS),
 		})

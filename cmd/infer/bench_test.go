@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,8 @@ type benchJSON struct {
 	Kernels  string `json:"kernels"`
 	Threads  int    `json:"threads"`
 	KVType   string `json:"kv_type"`
+	KV       string `json:"kv"`
+	KVBudget *int   `json:"kv_budget"`
 	Repeat   int    `json:"repeat"`
 	Roofline struct {
 		ReadGBps  float64 `json:"read_gbps"`
@@ -59,7 +62,7 @@ func TestBench(t *testing.T) {
 		if r.Roofline.ReadGBps <= 0 || r.Roofline.Int8GOPS <= 0 || r.Roofline.F32GFLOPS <= 0 {
 			t.Errorf("%v: %+v", c.args, r.Roofline)
 		}
-		if r.Model != tinyModel(t) || r.Bytes <= 0 || r.Threads < 1 || r.Kernels == "" || r.KVType == "" || r.Repeat < 1 {
+		if r.Model != tinyModel(t) || r.Bytes <= 0 || r.Threads < 1 || r.Kernels == "" || r.KVType == "" || r.KV != "full" || r.KVBudget == nil || *r.KVBudget != 0 || r.Repeat < 1 {
 			t.Errorf("%v: %+v", c.args, r)
 		}
 	}
@@ -96,6 +99,27 @@ func TestBenchPrintsTables(t *testing.T) {
 			t.Errorf("printed %q without %q", out, want)
 		}
 	}
+}
+
+// Measurements with a policy tell which, and can be told from others.
+func TestBenchWithinABudget(t *testing.T) {
+	bounded(t, func(t *testing.T, name string, flags []string) {
+		args := benchArgs(t, append(flags, "--prompt", "40", "--gen", "2", "--depth", "0,70", "--repeat", "1", "--prefill-block", "16")...)
+		r := decode[benchJSON](t, succeed(t, append(args, "--json")...))
+		if r.KV != name || r.KVBudget == nil || *r.KVBudget != budget || len(r.Rows) != 4 {
+			t.Errorf("%+v", r)
+		}
+		if out := succeed(t, args...); !strings.Contains(out, name+" with 32 rows") {
+			t.Errorf("printed %q", out)
+		}
+		table, err := csv.NewReader(strings.NewReader(succeed(t, append(args, "--csv")...))).ReadAll()
+		if err != nil || len(table) != 5 {
+			t.Fatalf("%q, %v", table, err)
+		}
+		if kv, rows := slices.Index(table[0], "kv"), slices.Index(table[0], "kv_budget"); kv < 0 || rows < 0 || table[1][kv] != name || table[1][rows] != "32" {
+			t.Errorf("%q, %q", table[0], table[1])
+		}
+	})
 }
 
 func TestBenchRefuses(t *testing.T) {
