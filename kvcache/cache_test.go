@@ -453,3 +453,28 @@ func TestHeldMarksComeBack(t *testing.T) {
 		t.Errorf("marks %v", got)
 	}
 }
+
+// A page that takes the place of one that a snapshot shares is not counted beside it.
+func TestPeakBesideASnapshot(t *testing.T) {
+	c := mustNew(t, small)
+	positions := make([]int32, 3*PageRows)
+	for i := range positions {
+		positions[i] = int32(i)
+	}
+	if _, err := c.Append(positions); err != nil {
+		t.Fatal(err)
+	}
+	peak := c.PeakBytes()
+	s := c.Snapshot()
+	for l := range small.Layers {
+		for h := range small.Heads {
+			if err := c.Keep(l, h, []int32{0, 5, 6, PageRows + 3}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c.Evicted()
+	if c.PeakBytes() != peak || s.Bytes() != peak {
+		t.Errorf("peak %d, before the snapshot of %d bytes %d", c.PeakBytes(), s.Bytes(), peak)
+	}
+}

@@ -42,10 +42,10 @@ func (p *part) writable(i, rows int) *page {
 	if i == len(p.pages) {
 		p.pages = append(p.pages, p.pool.take())
 	} else if old := p.pages[i]; old.shared {
+		p.pool.give(old) // it is the snapshot's alone: one page takes its place
 		pg := p.pool.take()
 		pg.copyRows(old, rows, p.pool)
 		p.pages[i] = pg
-		p.pool.give(old)
 	}
 	return p.pages[i]
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"runtime"
 	"unsafe"
 )
 
@@ -24,6 +25,18 @@ type File struct {
 
 // Open opens the file at path, which must be a regular one.
 func Open(path string) (*File, error) { return open(path, mapFile) }
+
+// OpenReplaceable is Open for a file whose name another may take while it is open. Where the system does not let a file go
+// that is mapped (Windows), it is read.
+func OpenReplaceable(path string) (*File, error) {
+	if runtime.GOOS == "windows" {
+		return open(path, readOnly)
+	}
+	return Open(path)
+}
+
+// readOnly is a loader that leaves the file to be read.
+func readOnly(*os.File, int) ([]byte, func() error, error) { return nil, nil, errors.ErrUnsupported }
 
 // loader brings the first size bytes of a file into memory; release ends that.
 type loader func(f *os.File, size int) (data []byte, release func() error, err error)

@@ -20,9 +20,9 @@ type File struct {
 // changed.
 //
 // While the file is open it must not be changed or truncated; replacing it by another of the same name, as a Writer does,
-// is harmless, though Windows refuses to replace a file that is open.
+// is harmless.
 func Open(path string) (*File, error) {
-	m, err := mapped.Open(path)
+	m, err := mapped.OpenReplaceable(path)
 	if err != nil {
 		return nil, fmt.Errorf("statefile: %w", err)
 	}
