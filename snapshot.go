@@ -24,6 +24,9 @@ type Snapshot struct {
 	lent      *lent
 	evictedAt int
 	furthest  int
+
+	evictions   int
+	rowsEvicted int64
 }
 
 // Len is the number of tokens in the text.
@@ -39,15 +42,18 @@ func (s *Session) Snapshot() (*Snapshot, error) {
 		return nil, err
 	}
 	defer s.busy.Store(false)
+	st := s.Stats()
 	return &Snapshot{
 		model: s.model, policy: s.policyName(), budgets: s.budgets(), longRope: s.sequence.LongRope(), cache: s.sequence.Cache.Snapshot(),
 		tokens: s.tokens[:len(s.tokens):len(s.tokens)], pending: slices.Clone(s.pending), expected: slices.Clone(s.expected),
 		sampler: slices.Clone(s.sampler), samplerAt: s.samplerAt, lent: s.lent, evictedAt: s.evictedAt, furthest: s.furthest,
+		evictions: st.Memory.Evictions, rowsEvicted: st.Memory.RowsEvicted,
 	}, nil
 }
 
 // Restore takes the session to where it was, or another session of the same model and options was, when the snapshot was
-// taken; the other one may have less of a budget. What the session has counted in Stats goes on.
+// taken; the other one may have less of a budget. What the session has counted in Stats goes on, but for Memory, which tells
+// of the text that it now holds.
 func (s *Session) Restore(from *Snapshot) error {
 	if err := s.claim(); err != nil {
 		return err
@@ -71,7 +77,7 @@ func (s *Session) Restore(from *Snapshot) error {
 	s.tokens, s.pending, s.expected = from.tokens, slices.Clone(from.pending), slices.Clone(from.expected)
 	s.sampler, s.samplerAt, s.lent = slices.Clone(from.sampler), from.samplerAt, from.lent
 	s.evictedAt, s.furthest = from.evictedAt, from.furthest
-	s.update(func(*Stats) {})
+	s.update(func(st *Stats) { st.Memory.Evictions, st.Memory.RowsEvicted = from.evictions, from.rowsEvicted })
 	return nil
 }
 
