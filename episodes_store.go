@@ -27,11 +27,28 @@ const (
 type manifest struct {
 	Version  int                  `json:"version"`
 	Model    string               `json:"model"` // fingerprint
+	Settings settings             `json:"settings"`
 	Said     []episodic.Utterance `json:"said"`
 	Built    int                  `json:"built"`
 	Read     int                  `json:"read"`
 	Mean     []float64            `json:"mean"` // of the segments' embeddings
 	Episodes []savedEpisode       `json:"episodes"`
+}
+
+// settings are those that episodes depend on, beside those of their sessions, which their files have.
+type settings struct {
+	Episodes        int    `json:"episodes"`
+	Width           int    `json:"width"`
+	Representatives int    `json:"representatives"`
+	Seed            uint64 `json:"seed"`
+}
+
+func (o *conversationOptions) settings() settings {
+	return settings{o.episodes, o.width, o.representatives, o.seed}
+}
+
+func (s settings) String() string {
+	return fmt.Sprintf("%d episodes of segments of %d utterances, %d of which stand for one, by seed %d", s.Episodes, s.Width, s.Representatives, s.Seed)
 }
 
 type savedEpisode struct {
@@ -86,7 +103,7 @@ func (c *Conversation) writeManifest() error {
 	if err != nil {
 		return err
 	}
-	m := manifest{Version: manifestVersion, Model: print, Said: c.said[:c.read], Built: c.built, Read: c.read, Mean: c.mean}
+	m := manifest{Version: manifestVersion, Model: print, Settings: c.options.settings(), Said: c.said[:c.read], Built: c.built, Read: c.read, Mean: c.mean}
 	for i := range c.episodes {
 		e := &c.episodes[i]
 		if e.file == "" {
@@ -162,6 +179,8 @@ func (c *Conversation) checkManifest(m *manifest) error {
 		return fmt.Errorf("version %d, want %d: %w", m.Version, manifestVersion, ErrMismatch)
 	case m.Model != print:
 		return fmt.Errorf("it is a conversation with another model: %w", ErrMismatch)
+	case m.Settings != c.options.settings():
+		return fmt.Errorf("it has %v, and this conversation %v: %w", m.Settings, c.options.settings(), ErrMismatch)
 	case m.Built < 1 || m.Read < m.Built || m.Read != len(m.Said) || len(m.Episodes) == 0:
 		return fmt.Errorf("%d utterances, %d read, episodes built from %d", len(m.Said), m.Read, m.Built)
 	}
