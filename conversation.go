@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/mneme-lm/mneme/kvcache/episodic"
@@ -58,6 +59,7 @@ type conversationOptions struct {
 	folder          string
 	independent     bool
 	asker, answerer string
+	progress        func(BuildProgress)
 	session         []SessionOption
 }
 
@@ -98,7 +100,8 @@ func WithEmbedder(e Embedder) ConversationOption {
 }
 
 // WithSensitivity shares the budget out among layers by how much each suffers when a text is read in blocks, sigma (see
-// [Model.Sensitivity]), instead of evenly.
+// [Model.Sensitivity]), instead of evenly. Keys of the first layer do not depend on what was read before: it is given no rows
+// by a rule without a floor, which no policy can do with.
 func WithSensitivity(sigma []float64, rule episodic.Allocation) ConversationOption {
 	return func(o *conversationOptions) { o.sigma, o.allocation = slices.Clone(sigma), rule }
 }
@@ -117,6 +120,18 @@ func WithIndependentQuestions() ConversationOption {
 // WithSpeakers names who asks and who answers: "User" and "Assistant" unless said otherwise.
 func WithSpeakers(asker, answerer string) ConversationOption {
 	return func(o *conversationOptions) { o.asker, o.answerer = asker, answerer }
+}
+
+// BuildProgress is how far the building of the episodes has come. First the segments are embedded, then each episode reads
+// the whole conversation.
+type BuildProgress struct {
+	Episode, Episodes int // the one that reads, from 1, of so many; 0 while segments are embedded
+	Done, Total       int // segments that are embedded, tokens that the episode has read
+}
+
+// WithBuildProgress has a function called as the building of episodes goes on, in the goroutine that asks.
+func WithBuildProgress(progress func(BuildProgress)) ConversationOption {
+	return func(o *conversationOptions) { o.progress = progress }
 }
 
 // WithSession sets the budget, the row type, the prefill block and, as episodic:key=value, the parameters of the policy. The
@@ -256,6 +271,9 @@ type Answer struct {
 	Stopped    StopReason // why the answer ends
 	Memory     Memory     // of the episode's cache
 	Inactive   int64      // bytes of the other episodes' caches, in memory
+
+	BuildTime     time.Duration // that building episodes took, if they had to be built for the question
+	BeyondTrained int           // how many tokens the conversation is longer than what the model was trained for
 }
 
 // Ask has the model answer a question from the episode that it belongs to. The answer ends with the line unless opts say
@@ -272,21 +290,46 @@ func (c *Conversation) Ask(ctx context.Context, question string, opts ...Option)
 	if strings.TrimSpace(question) == "" {
 		return Answer{}, errors.New("mneme: the question is empty")
 	}
+	var building time.Duration
+	build := func() error {
+		start := time.Now()
+		err := c.build(ctx)
+		building += time.Since(start)
+		return err
+	}
 	if c.episodes == nil {
-		if err := c.build(ctx); err != nil {
+		if err := build(); err != nil {
 			return Answer{}, err
 		}
 	}
 	a, prompt, err := c.prepare(ctx, question)
 	if err == nil && c.built < len(c.said) && c.session.sequence.Eviction.Over(c.session.sequence.Cache, len(prompt)) {
-		if err = c.build(ctx); err == nil { // the episode is full
+		c.closeOpened(a)
+		if err = build(); err == nil { // the episode is full
 			a, prompt, err = c.prepare(ctx, question)
 		}
 	}
 	if err != nil {
+		c.closeOpened(a)
 		return Answer{}, err
 	}
-	return c.answer(ctx, question, prompt, a, opts)
+	a.BuildTime = building
+	answer, err := c.answer(ctx, question, prompt, a, opts)
+	if err != nil || c.options.independent {
+		c.closeOpened(a)
+	}
+	return answer, err
+}
+
+// closeOpened forgets the episode that was opened for a question of which nothing stays.
+func (c *Conversation) closeOpened(a Answer) {
+	if !a.Opened || a.Episode != len(c.episodes)-1 || c.episodes[a.Episode].segments != nil {
+		return
+	}
+	c.episodes = c.episodes[:a.Episode]
+	if c.active == a.Episode {
+		c.active = -1
+	}
 }
 
 // prepare brings the episode of a question into use, and returns what the model reads for the question: what was said and
@@ -331,6 +374,7 @@ func (c *Conversation) answer(ctx context.Context, question string, prompt []int
 	}
 	st := c.session.Stats()
 	a.Text, a.Stopped, a.Memory, a.Inactive = unquote(text.String()), st.Stopped, st.Memory, c.inactiveBytes()
+	a.BeyondTrained = st.BeyondTrained
 	if c.options.independent {
 		return a, c.session.Restore(before)
 	}

@@ -49,13 +49,23 @@ func (c *Conversation) build(ctx context.Context) error {
 				e.segments = append(e.segments, k)
 			}
 		}
-		if err := c.prefill(ctx, budgets, e, history); err != nil {
+		report := func(read int) {
+			c.report(BuildProgress{Episode: i + 1, Episodes: len(episodes), Done: read, Total: len(history)})
+		}
+		if err := c.prefill(ctx, budgets, e, history, report); err != nil {
 			return fmt.Errorf("mneme: episode %d of %d: %w", i+1, len(episodes), err)
 		}
 	}
 	c.episodes, c.active = episodes, -1
 	c.built, c.read = len(c.said), len(c.said)
 	return c.writeManifest()
+}
+
+// report tells whoever wants to know how far the building is.
+func (c *Conversation) report(p BuildProgress) {
+	if c.options.progress != nil {
+		c.options.progress(p)
+	}
 }
 
 // refuseEpisodes returns an error if the caches of so many episodes would not fit into memory.
@@ -94,12 +104,12 @@ func (c *Conversation) encode(text string, begin bool) []int32 {
 }
 
 // prefill reads the history into a cache whose rows are scored by an episode's prompt.
-func (c *Conversation) prefill(ctx context.Context, budgets []int, e *episode, history []int32) error {
+func (c *Conversation) prefill(ctx context.Context, budgets []int, e *episode, history []int32, report func(read int)) error {
 	s, err := c.newSession(budgets)
 	if err != nil {
 		return err
 	}
-	s.episode = e.prompt
+	s.episode, s.progress = e.prompt, report
 	if err := s.Evaluate(ctx, history, nil); err != nil {
 		return err
 	}
@@ -144,6 +154,7 @@ func (c *Conversation) embedSegments(ctx context.Context, segments []episodic.Se
 		if len(points[i]) != len(points[0]) {
 			return nil, fmt.Errorf("mneme: the embedding of segment %d has %d values, that of the first %d", i+1, len(points[i]), len(points[0]))
 		}
+		c.report(BuildProgress{Done: i + 1, Total: len(segments)})
 	}
 	c.mean = nil
 	if _, own := c.options.embedder.(hiddenStates); own && len(points) > 1 {

@@ -30,8 +30,8 @@ func scoresOf(t *testing.T, s *Session, prompt []int32) [][]float32 {
 	return all
 }
 
-// hash is of all rows of a cache.
-func hash(s *Session) uint64 {
+// rowsHash is of all rows of a cache.
+func rowsHash(s *Session) uint64 {
 	sum := fnv.New64a()
 	cfg := s.sequence.Cache.Config()
 	for layer := range cfg.Layers {
@@ -72,7 +72,7 @@ func TestScoringByAProbeLeavesTheCacheAsItIs(t *testing.T) {
 		if err := s.Evaluate(t.Context(), ids[:80], nil); err != nil {
 			t.Fatal(err)
 		}
-		before := hash(s)
+		before := rowsHash(s)
 		first := scoresOf(t, s, ids)
 		again := scoresOf(t, s, ids)
 		if !slices.EqualFunc(first, again, slices.Equal) {
@@ -83,7 +83,7 @@ func TestScoringByAProbeLeavesTheCacheAsItIs(t *testing.T) {
 				t.Errorf("%s: the scores of head %d are %v", policy, i, scores)
 			}
 		}
-		if hash(s) != before || s.Len() != 80 {
+		if rowsHash(s) != before || s.Len() != 80 {
 			t.Errorf("%s: scoring has changed the cache", policy)
 		}
 		other := newSession(t, m, WithPolicy(policy), WithKVBudget(60), WithPrefillBlock(32))

@@ -31,11 +31,12 @@ type Session struct {
 	furthest  int     // the largest position that RoPE was given, and one
 	batch     []model.Row
 	logits    []float32
-	expected  []float32 // logits after the last token, for a policy that wants to know how surprising the next one is
-	episode   []int32   // the prompt that rows are scored by, in a conversation
-	sampler   []byte    // state of the sampler of the last generation
-	samplerAt int       // how many tokens it knows of
-	lent      *lent     // what rows of the cache may lie in, nil: memory of their own
+	expected  []float32      // logits after the last token, for a policy that wants to know how surprising the next one is
+	episode   []int32        // the prompt that rows are scored by, in a conversation
+	sampler   []byte         // state of the sampler of the last generation
+	samplerAt int            // how many tokens it knows of
+	lent      *lent          // what rows of the cache may lie in, nil: memory of their own
+	progress  func(read int) // told after every block of what is being read; nil: nobody
 
 	mu    sync.Mutex
 	stats Stats
@@ -159,7 +160,11 @@ func (s *Session) Truncate(n int) error {
 	s.sampler, s.samplerAt = nil, 0
 	s.evictedAt = min(s.evictedAt, n)
 	s.furthest = s.sequence.NextPosition()
-	s.update(func(*Stats) {})
+	s.update(func(st *Stats) {
+		if n == 0 { // nothing is missing of an empty text
+			st.Memory.Evictions, st.Memory.RowsEvicted = 0, 0
+		}
+	})
 	return nil
 }
 
@@ -281,6 +286,9 @@ func (s *Session) read(ctx context.Context, tokens []int32, block int, every boo
 			return stopped(ctx, err)
 		}
 		count()
+		if s.progress != nil {
+			s.progress(read)
+		}
 	}
 	return nil
 }
