@@ -16,7 +16,8 @@ import (
 // it is read under the mask (EpiCache, arXiv 2509.17396, layer sensitivity). window is the number of neighbouring tokens
 // whose keys are compared as one vector: episodic.PerToken as in the paper, or episodic.ReleasedWindow as in its code. One
 // text is enough for a model; it takes two passes over it, and memory for the keys and values of the whole in float32.
-func (m *Model) Sensitivity(ctx context.Context, tokens []int32, mask episodic.BlockMask, window int) (*episodic.Profile, error) {
+// progress, if it is not nil, is told how many tokens both passes together have read.
+func (m *Model) Sensitivity(ctx context.Context, tokens []int32, mask episodic.BlockMask, window int, progress func(done, total int)) (*episodic.Profile, error) {
 	if err := mask.Check(); err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func (m *Model) Sensitivity(ctx context.Context, tokens []int32, mask episodic.B
 	if err := refuse(need, "the keys and values of the text"); err != nil {
 		return nil, err
 	}
-	p := &profiling{model: m, mask: mask, similarity: similarity}
+	p := &profiling{model: m, mask: mask, similarity: similarity, progress: progress}
 	if err := p.run(ctx, tokens); err != nil {
 		return nil, err
 	}
@@ -52,9 +53,12 @@ type profiling struct {
 	mask        episodic.BlockMask
 	similarity  *episodic.Sensitivity
 	full, block *model.Sequence
+	progress    func(done, total int)
+	done, total int
 }
 
 func (p *profiling) run(ctx context.Context, tokens []int32) (err error) {
+	p.total = 2 * len(tokens)
 	if p.full, err = p.model.net.NewSequence(quant.F32, len(tokens), nil); err != nil {
 		return err
 	}
@@ -92,6 +96,10 @@ func (p *profiling) read(s *model.Sequence, tokens []int32, first int, stop *ato
 		}
 		if err := p.model.runner.Forward(rows, stop, nil); err != nil {
 			return err
+		}
+		p.done += len(rows)
+		if p.progress != nil {
+			p.progress(p.done, p.total)
 		}
 	}
 	return nil

@@ -12,9 +12,18 @@ func TestSensitivity(t *testing.T) {
 	m := synthModel(t, "llama-tiny")
 	ids := text(m, 150)
 	mask := episodic.BlockMask{Window: 32, Sinks: 4, Overlap: 0.5}
-	p, err := m.Sensitivity(t.Context(), ids, mask, episodic.PerToken)
+	done := 0
+	p, err := m.Sensitivity(t.Context(), ids, mask, episodic.PerToken, func(n, total int) {
+		if n <= done || total != 2*len(ids) {
+			t.Errorf("%d of %d tokens after %d", n, total, done)
+		}
+		done = n
+	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if done != 2*len(ids) {
+		t.Errorf("%d tokens read of two passes over %d", done, len(ids))
 	}
 	if len(p.Sigma) != m.Config().Layers || p.Tokens != len(ids) {
 		t.Fatalf("%+v", p)
@@ -29,7 +38,7 @@ func TestSensitivity(t *testing.T) {
 		}
 	}
 	// What sees everything forgets nothing.
-	all, err := m.Sensitivity(t.Context(), ids, episodic.BlockMask{Window: 32, Sinks: 150, Overlap: 1}, episodic.ReleasedWindow)
+	all, err := m.Sensitivity(t.Context(), ids, episodic.BlockMask{Window: 32, Sinks: 150, Overlap: 1}, episodic.ReleasedWindow, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +47,7 @@ func TestSensitivity(t *testing.T) {
 			t.Errorf("nothing is forgotten, and layer %d has σ %v", l, sigma)
 		}
 	}
-	if _, err := m.Sensitivity(t.Context(), ids[:32], mask, 1); err == nil {
+	if _, err := m.Sensitivity(t.Context(), ids[:32], mask, 1, nil); err == nil {
 		t.Error("a text of one block was measured")
 	}
 }
