@@ -1,7 +1,9 @@
 package mneme
 
 import (
+	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -101,5 +103,28 @@ func TestFolderOfOtherSettings(t *testing.T) {
 	}
 	if c, err := NewConversation(m, same...); err != nil || c.Episodes() != 3 {
 		t.Errorf("the same: error %v", err)
+	}
+}
+
+// Building that is stopped leaves what there was before: at first nothing.
+func TestBuildingStopped(t *testing.T) {
+	m := synthModel(t, "llama-tiny")
+	folder := filepath.Join(t.TempDir(), "episodes")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c := talk(t, m, WithEpisodeFolder(folder), WithBuildProgress(func(p BuildProgress) {
+		if p.Episode == 2 {
+			cancel()
+		}
+	}))
+	if _, err := c.Ask(ctx, "boat"); !errors.Is(err, context.Canceled) {
+		t.Fatalf("error %v", err)
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) != 0 {
+		t.Errorf("left %v, error %v", left, err)
+	}
+	want := ask(t, talk(t, m), "boat")
+	if got := ask(t, c, "boat"); !slices.Equal(got.Tokens, want.Tokens) || got.Episode != want.Episode {
+		t.Errorf("after that %+v, want %+v", got, want)
 	}
 }

@@ -53,6 +53,7 @@ func (c *Conversation) build(ctx context.Context) error {
 			c.report(BuildProgress{Episode: i + 1, Episodes: len(episodes), Done: read, Total: len(history)})
 		}
 		if err := c.prefill(ctx, budgets, e, history, report); err != nil {
+			c.removeFiles(episodes)
 			return fmt.Errorf("mneme: episode %d of %d: %w", i+1, len(episodes), err)
 		}
 	}

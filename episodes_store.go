@@ -129,6 +129,15 @@ func (c *Conversation) writeManifest() error {
 	return c.removeOthers(m.Episodes)
 }
 
+// removeFiles removes those of episodes that have come to nothing. What cannot be removed goes with the next manifest.
+func (c *Conversation) removeFiles(episodes []episode) {
+	for i := range episodes {
+		if name := episodes[i].file; name != "" {
+			os.Remove(c.path(name))
+		}
+	}
+}
+
 // removeOthers removes episodes that the manifest does not name.
 func (c *Conversation) removeOthers(named []savedEpisode) error {
 	files, err := filepath.Glob(c.path(episodePattern))
