@@ -108,6 +108,33 @@ func TestAskJSON(t *testing.T) {
 	}
 }
 
+// The flags for episodes reach them.
+func TestAskEpisodeFlags(t *testing.T) {
+	history := writeFile(t, "h.jsonl", said(48))
+	ask := func(more ...string) askJSON {
+		return decode[askJSON](t, askTiny(t, askArgs(t, history, append(more, "-p", "where is the boat?", "--json")...)...))
+	}
+	cosine := ask()
+	if a := ask("--episodes", "2"); a.Episodes != 2 {
+		t.Errorf("--episodes 2: %d", a.Episodes)
+	}
+	if a := ask("--segment", "48"); a.Episodes != 1 {
+		t.Errorf("all in one segment: %d episodes", a.Episodes)
+	}
+	if a := ask("--routing", "dot"); *a.Similarity == *cosine.Similarity || *a.Similarity > 1 {
+		t.Errorf("--routing dot: similarity %v, by the cosine %v", *a.Similarity, *cosine.Similarity)
+	}
+	if a := ask("-n", "3"); len(a.Tokens) > 3 || !slices.Equal(a.Tokens, cosine.Tokens[:len(a.Tokens)]) {
+		t.Errorf("-n 3: %v, of 8 %v", a.Tokens, cosine.Tokens)
+	}
+	if a, b := ask("--temp", "2", "--seed", "1"), ask("--temp", "2", "--seed", "2"); slices.Equal(a.Tokens, b.Tokens) || *a.Seed != 1 {
+		t.Errorf("two seeds, the same answer %v", a.Tokens)
+	}
+	if a := ask("--kv-budget", "1024"); a.Memory.Evictions != 0 && *a.Memory.RowsSeen < 1024 || *a.Memory.RowsKept <= *cosine.Memory.RowsKept {
+		t.Errorf("a larger budget: %d rows kept of %d", *a.Memory.RowsKept, *a.Memory.RowsSeen)
+	}
+}
+
 // An answer is printed alone, one in a line, and each as if it were the only one.
 func TestAskSeveralQuestions(t *testing.T) {
 	history := writeFile(t, "h.jsonl", said(48))
