@@ -164,7 +164,7 @@ func (m *machine) refused(t *rapid.T) {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	bad := slices.Insert(slices.Clone(ids), rapid.IntRange(0, len(ids)).Draw(t, "bad"), 512)
-	other, err := m.model.NewSession(WithPolicy("window"), WithKVBudget(99))
+	other, err := m.model.NewSession(WithPolicy("window"), WithKVBudget(4096))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func (m *machine) refused(t *rapid.T) {
 		"less than nothing":              func() error { return last(s.GenerateTokens(context.Background(), ids, WithMaxTokens(-1))) },
 		"back before the beginning":      func() error { return s.Truncate(-1) },
 		"back beyond the end":            func() error { return s.Truncate(s.Len() + 1) },
-		"another budget's snapshot":      func() error { return s.Restore(foreign) },
+		"a larger budget's snapshot":     func() error { return s.Restore(foreign) },
 		"a file that is not there":       func() error { return s.Load(m.path + ".none") },
 		"a folder that is not there":     func() error { return s.Save(filepath.Join(m.path+".none", "session")) },
 	} {
