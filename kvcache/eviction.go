@@ -59,14 +59,14 @@ func NewEviction(text string, budget []int) (*Eviction, error) {
 		return nil, err
 	}
 	if name == Full {
+		if err := params.done(); err != nil {
+			return nil, err
+		}
 		if !prunes {
 			return nil, fmt.Errorf("kvcache: policy %s has nothing to choose", name)
 		}
 		if budget != nil {
 			return nil, fmt.Errorf("kvcache: policy %s: a budget for a policy that keeps every row", text)
-		}
-		if err := params.done(); err != nil {
-			return nil, err
 		}
 		e.kind = Kind{Name: Full, Title: "every row"}
 		return e, nil

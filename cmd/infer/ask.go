@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mneme-lm/mneme"
+	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/mneme-lm/mneme/kvcache/episodic"
 	"github.com/mneme-lm/mneme/sample"
 	"github.com/mneme-lm/mneme/tokenizer"
@@ -298,7 +299,7 @@ func (q *questions) finish() error {
 	for i := range q.answers {
 		beyond = max(beyond, q.answers[i].BeyondTrained)
 	}
-	q.warnBeyondTrained(q.m, beyond)
+	q.warnBeyondTrained(q.m, beyond, kvcache.Full)
 	switch {
 	case !q.json:
 		return nil

@@ -87,20 +87,24 @@ func (f *memoryFlags) finish(err *error) {
 
 // checkPolicy finds what is wrong with the policy before a model is opened.
 func (f *memoryFlags) checkPolicy() error {
-	name, _, parameters := strings.Cut(f.cache, ":")
+	name, err := kvcache.Base(f.cache)
+	if err != nil {
+		return usagef("--kv: %w", err)
+	}
+	budget := []int{f.budget}
 	switch known := kvcache.Names(); {
 	case !slices.Contains(known, name):
 		return usagef("--kv: there is no policy %q (there is: %s)", name, strings.Join(known, ", "))
-	case name == kvcache.Full && parameters:
-		return usagef("--kv %s: the policy %s has no parameters", f.cache, kvcache.Full)
 	case name == kvcache.Full && f.budget > 0:
 		return usagef("--kv-budget %d: --kv full keeps every row; the policies that drop some are %s", f.budget, strings.Join(known[1:], ", "))
-	case name == kvcache.Full:
+	case f.cache == kvcache.Full:
 		return nil
+	case name == kvcache.Full:
+		budget = nil
 	case f.budget == 0:
 		return usagef("--kv %s: no budget is given: --kv-budget N rows", f.cache)
 	}
-	if _, err := kvcache.NewEviction(f.cache, []int{f.budget}); err != nil {
+	if _, err := kvcache.NewEviction(f.cache, budget); err != nil {
 		return usagef("--kv: %w", err)
 	}
 	return nil

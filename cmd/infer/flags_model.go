@@ -7,6 +7,7 @@ import (
 
 	"github.com/mneme-lm/mneme"
 	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -99,11 +100,18 @@ func (a *app) warnPreTokenizer(path string) {
 	a.warn("%s: the file names no pre-tokenizer, %q is taken: its text may be cut otherwise than the model was trained with", path, "default")
 }
 
-// warnBeyondTrained tells that a text was longer than the model can be expected to understand.
-func (a *app) warnBeyondTrained(m *mneme.Model, beyond int) {
-	if trained := m.Config().ContextLength; beyond > 0 {
-		a.warn("the text was %d tokens longer than the %d that the model was trained for", beyond, trained)
+// warnBeyondTrained tells that a text was longer than the model can be expected to understand. Where a policy drops rows, the
+// positions that these leave free could be given to others.
+func (a *app) warnBeyondTrained(m *mneme.Model, beyond int, kv string) {
+	if beyond <= 0 {
+		return
 	}
+	hint := ""
+	const budget = 1 << 20 // enough for any parameters
+	if e, err := kvcache.NewEviction(kv, []int{budget}); err == nil && !e.Needs().Packed && !e.Prunes() {
+		hint = fmt.Sprintf("; --kv %s:positions=packed keeps positions within the budget", e.Kind().Name)
+	}
+	a.warn("the text was %d tokens longer than the %d that the model was trained for%s", beyond, m.Config().ContextLength, hint)
 }
 
 // needTokenizer fails for a model that cannot read text.

@@ -119,7 +119,7 @@ func (c *logitsCommand) evaluate(ctx context.Context, m *mneme.Model, ids []int3
 		r.MeanNLL = &mean
 	}
 	r.Memory = session.Stats().Memory
-	c.warnBeyondTrained(m, session.Stats().BeyondTrained)
+	c.warnBeyondTrained(m, session.Stats().BeyondTrained, c.memory.cache)
 	return r, nil
 }
 

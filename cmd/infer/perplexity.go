@@ -94,7 +94,7 @@ func (c *perplexityCommand) run(cmd *cobra.Command) (err error) {
 	if r.Tokens < c.tokens && c.stream {
 		c.warn("the text has only %d of the %d tokens asked for", r.Tokens, c.tokens)
 	}
-	c.warnBeyondTrained(m, r.BeyondTrained)
+	c.warnBeyondTrained(m, r.BeyondTrained, c.memory.cache)
 	return c.print(r)
 }
 

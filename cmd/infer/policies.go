@@ -21,7 +21,14 @@ const commonParameters = `Parameters of all but full:
   recent=N                 newest rows, which are kept; by default as many as the policy's paper says
   interval=N               rows to drop at a time while tokens are written one by one; by default a sixteenth of the budget
   heads=uniform|pair       every KV head keeps as many rows, or those of a layer share its budget
-  positions=packed|text    keys are rotated to positions without gaps, or to those in the text; window is packed by default
+  positions=packed|text    keys are rotated to positions without gaps, or to those in the text; window, sirllm
+                           and treekv are packed by default
+
+Any of them, and full, with +think behind it, and positions=text: keys of old rows lose the channels that queries use least
+(ThinK, arXiv 2407.21018). Its parameters:
+  ratio=0.4                share of the channels that go
+  recent=32                newest rows, which keep all channels
+  interval=N               rows to prune at a time; by default what fills a page with the recent ones
 `
 
 func newPolicies(a *app) *cobra.Command {

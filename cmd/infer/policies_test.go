@@ -244,3 +244,26 @@ func TestCompletionOfPolicies(t *testing.T) {
 		}
 	}
 }
+
+// think can be added to every policy, and to none that drops rows.
+func TestThinkOnTheCommandLine(t *testing.T) {
+	for _, kv := range [][]string{{"full+think:ratio=0.5,recent=8,interval=8"}, {"h2o+think:recent=8,interval=8", "32"}, {"window:positions=text+think:recent=8,interval=8", "32"}} {
+		flags := []string{"-p", cats, "-n", "20", "--ignore-eos", "--kv", kv[0]}
+		if len(kv) > 1 {
+			flags = append(flags, "--kv-budget", kv[1])
+		}
+		if r := runAsJSON(t, flags...); r.Memory.Policy != kv[0] || len(r.Tokens) != 20 {
+			t.Errorf("policy %s, %d tokens", r.Memory.Policy, len(r.Tokens))
+		}
+	}
+}
+
+// Who reads on beyond what the model was trained for is told how positions stay within it, if they do not.
+func TestHintAtPackedPositions(t *testing.T) {
+	for kv, hint := range map[string]bool{"h2o": true, "h2o:positions=packed": false, "window": false} {
+		r := infer("run", "-m", tinyModel(t), "-p", cats, "-n", "100", "--ignore-eos", "--kv", kv, "--kv-budget", "32")
+		if r.code != exitSuccess || strings.Contains(r.stderr, "--kv h2o:positions=packed") != hint || !hint && r.stderr != "" {
+			t.Errorf("%s: exit %d, stderr %q", kv, r.code, r.stderr)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mneme-lm/mneme"
 	"github.com/mneme-lm/mneme/internal/atomicfile"
+	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/mneme-lm/mneme/kvcache/episodic"
 	"github.com/mneme-lm/mneme/tokenizer"
 	"github.com/spf13/cobra"
@@ -166,7 +167,7 @@ func (c *profileCommand) run(cmd *cobra.Command) error {
 	if err := f.Commit(); err != nil {
 		return err
 	}
-	c.warnBeyondTrained(m, max(0, profile.Tokens-m.Config().ContextLength))
+	c.warnBeyondTrained(m, max(0, profile.Tokens-m.Config().ContextLength), kvcache.Full)
 	if c.json {
 		c.printf("%s", data)
 		return nil

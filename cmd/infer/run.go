@@ -321,7 +321,7 @@ func (g *generation) print(text string) {
 // warnings tells what the user may not expect of the text.
 func (g *generation) warnings() {
 	stats := g.session.Stats()
-	g.warnBeyondTrained(g.m, stats.BeyondTrained)
+	g.warnBeyondTrained(g.m, stats.BeyondTrained, g.memory.cache)
 	switch {
 	case g.stopped(stats) != mneme.StopContext:
 	case g.capped:
