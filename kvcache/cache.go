@@ -284,6 +284,9 @@ func (c *Cache) RestoreMarks() {
 	}
 }
 
+// HasEvicted reports whether rows were dropped from what the cache holds.
+func (c *Cache) HasEvicted() bool { return c.evicted > 0 }
+
 // Evicted notes that rows were dropped: what lies before cannot be gone back to.
 func (c *Cache) Evicted() { c.evicted = c.seen }
 

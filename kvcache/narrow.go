@@ -2,7 +2,6 @@ package kvcache
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/weights/quant"
@@ -63,7 +62,6 @@ func gather(dst []byte, to int, src []byte, from, n, size, dim int, channels []i
 
 // encode is gather for types that are stored in blocks.
 func (p *part) encode(dst []byte, to int, src []byte, from, n, dim int, channels []int32) error {
-	const most = 65504 // decoding may have rounded up a value as large as blocks can hold
 	size, err := p.pool.typ.RowBytes(dim)
 	if err != nil {
 		return err
@@ -76,7 +74,7 @@ func (p *part) encode(dst []byte, to int, src []byte, from, n, dim int, channels
 			return fmt.Errorf("kvcache: pruned keys: %w", err)
 		}
 		for j, c := range channels {
-			narrow[j] = float32(math.Min(math.Max(float64(wide[c]), -most), most))
+			narrow[j] = max(-mostHalf, min(wide[c], mostHalf)) // decoding may have rounded up
 		}
 		if err := quant.Encode(p.pool.typ, row, narrow); err != nil {
 			return fmt.Errorf("kvcache: pruned keys: %w", err)

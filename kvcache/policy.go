@@ -22,8 +22,8 @@ type Policy interface {
 
 // Needs is what a policy wants to be told, and how it wants rows stored.
 type Needs struct {
-	// Packed has keys stored before RoPE; they are rotated whenever they are attended to, at positions that are packed
-	// without gaps. Otherwise keys are rotated to the position in the text and stored so.
+	// Packed has keys stored before RoPE once rows were dropped; they are rotated whenever they are attended to, at positions
+	// that are packed without gaps. Otherwise keys are rotated to the position in the text and stored so.
 	Packed bool
 	// Marks is the number of float32 values that go with each row. They begin as 0.
 	Marks int

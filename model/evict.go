@@ -17,7 +17,13 @@ func (r *Runner) Evict(s *Sequence, room int) (dropped int64, err error) {
 		return 0, err
 	}
 	counts := make([]int, s.model.Layers)
+	first := s.Eviction.Needs().Packed && !s.packed()
 	err = r.eachLayer(func(layer int) (err error) {
+		if first {
+			if err := r.unrotate(s, layer); err != nil {
+				return err
+			}
+		}
 		counts[layer], err = s.Eviction.Evict(s.Cache, layer, room)
 		return err
 	})
@@ -26,6 +32,31 @@ func (r *Runner) Evict(s *Sequence, room int) (dropped int64, err error) {
 		dropped += int64(n)
 	}
 	return dropped, err
+}
+
+// unrotate takes the keys of a layer back to what they were before RoPE: from now on they are rotated when they are attended
+// to.
+func (r *Runner) unrotate(s *Sequence, layer int) error {
+	pairs := len(s.rope.divisors)
+	cos, sin := make([]float32, pairs), make([]float32, pairs)
+	rotate := r.impl.RopePairs
+	if s.model.Rope.Halves {
+		rotate = r.impl.RopeHalves
+	}
+	by := float32(1 / (s.rope.magnitude * s.rope.magnitude))
+	for h := range s.model.KVHeads {
+		err := s.Cache.ChangeKeys(layer, h, func(position int32, key []float32) {
+			s.rope.angles(position, cos, sin)
+			for i := range cos {
+				cos[i], sin[i] = cos[i]*by, -sin[i]*by
+			}
+			rotate(key, cos, sin)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Prune prunes the keys of a sequence's old rows, if its policy does and there are enough of them.

@@ -29,7 +29,7 @@ func (r *Runner) Fill(s *Sequence, rows, block int) (dropped int64, err error) {
 	if block < 1 {
 		return 0, fmt.Errorf("model: blocks of %d rows", block)
 	}
-	if !s.packed() {
+	if s.Eviction == nil || !s.Eviction.Needs().Packed {
 		if err := s.fits(int32(rows - 1)); err != nil {
 			return 0, err
 		}

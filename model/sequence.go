@@ -59,8 +59,11 @@ func (m *Model) CacheConfig(rows quant.Type) kvcache.Config {
 	return kvcache.Config{Layers: m.Layers, Heads: m.KVHeads, KeyDim: m.KeyDim, ValueDim: m.ValueDim, Type: rows}
 }
 
-// packed reports whether keys are stored before RoPE, to be rotated to positions without gaps.
-func (s *Sequence) packed() bool { return s.Eviction != nil && s.Eviction.Needs().Packed }
+// packed reports whether keys are stored before RoPE, to be rotated to positions without gaps. As long as no row was dropped
+// there are no gaps: positions are those in the text, and keys are stored as everywhere.
+func (s *Sequence) packed() bool {
+	return s.Eviction != nil && s.Eviction.Needs().Packed && s.Cache.HasEvicted()
+}
 
 // NextPosition is the position that RoPE gives the next token: in the text, or among the rows that are left.
 func (s *Sequence) NextPosition() int {
