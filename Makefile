@@ -10,7 +10,10 @@ BUILD_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd
 # The packages that start goroutines or are called from many. Under the race detector, which is an order of magnitude
 # slower, the longest tests are left out: other tests share memory between threads in the same ways.
 RACE      := . ./bench ./cmd/infer ./internal/... ./kernels ./kvcache ./model ./tokenizer ./weights ./weights/internal/... ./weights/synth
-RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestDecodingDoesNotAllocate|TestForwardIsTheNaiveOne|TestGreedyIsTheSameOnEveryPlatform|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone)$$
+# Tests of a session on its own, one goroutine and much arithmetic, that the race detector and the slowest kernels need not
+# repeat.
+SLOW      := TestBudgetIsNeverExceeded|TestThinkWithinBudget|TestStream|TestSessionAtRandom|TestEpisodesGrowAndAreBuiltAnew|TestEpisodesInFiles|TestQuestionsGoToTheirEpisode|TestAnswerTellsOfTokensBeyondTrained
+RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestDecodingDoesNotAllocate|TestForwardIsTheNaiveOne|TestGreedyIsTheSameOnEveryPlatform|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone|$(SLOW))$$
 
 # What runs once for each implementation of the kernels that the machine has. The kernels' own tests, and those of the
 # model that compare with references, run over all of them by themselves.
@@ -55,7 +58,7 @@ short: ## run the tests that take no long time
 .PHONY: tiers
 tiers: ## test models and sessions with each implementation of the kernels that this machine has
 	@names=$$($(GO) run ./cmd/infer version | sed -n 's/.*kernels: \[\(.*\)\].*/\1/p'); [ -n "$$names" ] || exit 1; \
-	for cpu in $$names; do echo "MNEME_CPU=$$cpu"; MNEME_CPU=$$cpu $(GO) test -short $(TIERS) || exit 1; done
+	for cpu in $$names; do echo "MNEME_CPU=$$cpu"; MNEME_CPU=$$cpu $(GO) test -short -skip '^($(SLOW))$$' $(TIERS) || exit 1; done
 
 .PHONY: race
 race: ## test the packages with goroutines under the race detector (needs a C compiler)

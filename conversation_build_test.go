@@ -60,7 +60,7 @@ func TestBuildProgress(t *testing.T) {
 func TestAnswerTellsOfTokensBeyondTrained(t *testing.T) {
 	m := synthModel(t, "llama-tiny")
 	c := talk(t, m, WithIndependentQuestions())
-	for range 200 {
+	for range 40 {
 		c.Add("Ann", "the boat was mended, and painted, and put to sea again with all of its old sails")
 	}
 	a := ask(t, c, "boat")

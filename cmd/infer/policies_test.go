@@ -18,9 +18,12 @@ import (
 // cats is a prompt of more tokens than the budgets of these tests, and fewer than the model was trained for.
 var cats = strings.TrimSpace(strings.Repeat("the cat sat ", 8))
 
-// bounded runs a test with every policy that drops rows, and a budget that the prompt exceeds.
+// bounded runs a test with every policy that drops rows, and a budget that the prompt exceeds; with -short, with some.
 func bounded(t *testing.T, test func(t *testing.T, name string, flags []string)) {
 	for _, kind := range mneme.Policies() {
+		if testing.Short() && !slices.Contains([]string{"window", "kvzip"}, kind.Name) {
+			continue
+		}
 		t.Run(kind.Name, func(t *testing.T) { test(t, kind.Name, []string{"--kv", kind.Name, "--kv-budget", fmt.Sprint(budget)}) })
 	}
 }
