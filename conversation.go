@@ -50,6 +50,7 @@ type conversationOptions struct {
 	episodes        int
 	width           int
 	representatives int
+	split           bool
 	seed            uint64
 	below           float64
 	routing         episodic.Similarity
@@ -75,6 +76,12 @@ func WithSegmentWidth(utterances int) ConversationOption {
 // a prefill block has room for them: 8 unless said otherwise, as in the authors' code. The paper defines 1.
 func WithRepresentatives(segments int) ConversationOption {
 	return func(o *conversationOptions) { o.representatives = segments }
+}
+
+// WithLongUtterancesSplit has utterances of more than 500 characters count as many as they have sentences where segments are
+// made, as the authors' code does for the answers of assistants (see [episodic.SplitLong]).
+func WithLongUtterancesSplit() ConversationOption {
+	return func(o *conversationOptions) { o.split = true }
 }
 
 // WithClusterSeed sets the seed of the clustering.

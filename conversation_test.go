@@ -313,3 +313,17 @@ func TestConversationWithSensitivity(t *testing.T) {
 		t.Errorf("rows of the layers: %v", rows)
 	}
 }
+
+// With long utterances split, a segment is as many sentences.
+func TestLongUtterancesSplit(t *testing.T) {
+	m := synthModel(t, "llama-tiny")
+	segments := func(opts ...ConversationOption) int {
+		c := talk(t, m, append(opts, WithEpisodes(1), WithIndependentQuestions())...)
+		c.Add("Ann", strings.Repeat("the boat came in from the sea with its sails torn. ", 12))
+		ask(t, c, "boat")
+		return len(c.episodes[0].segments)
+	}
+	if whole, split := segments(), segments(WithLongUtterancesSplit()); whole != 13 || split != 18 {
+		t.Errorf("%d segments, split %d", whole, split)
+	}
+}

@@ -16,7 +16,11 @@ func (c *Conversation) build(ctx context.Context) error {
 	if len(c.said) == 0 {
 		return errors.New("mneme: nothing was said that a question could be about")
 	}
-	segments, err := episodic.Segments(c.said, c.options.width)
+	said := c.said
+	if c.options.split {
+		said = episodic.SplitLong(said)
+	}
+	segments, err := episodic.Segments(said, c.options.width)
 	if err != nil {
 		return err
 	}

@@ -41,14 +41,19 @@ type settings struct {
 	Width           int    `json:"width"`
 	Representatives int    `json:"representatives"`
 	Seed            uint64 `json:"seed"`
+	SplitLong       bool   `json:"split_long"`
 }
 
 func (o *conversationOptions) settings() settings {
-	return settings{o.episodes, o.width, o.representatives, o.seed}
+	return settings{o.episodes, o.width, o.representatives, o.seed, o.split}
 }
 
 func (s settings) String() string {
-	return fmt.Sprintf("%d episodes of segments of %d utterances, %d of which stand for one, by seed %d", s.Episodes, s.Width, s.Representatives, s.Seed)
+	text := fmt.Sprintf("%d episodes of segments of %d utterances, %d of which stand for one, by seed %d", s.Episodes, s.Width, s.Representatives, s.Seed)
+	if s.SplitLong {
+		text += ", of long utterances each sentence"
+	}
+	return text
 }
 
 type savedEpisode struct {

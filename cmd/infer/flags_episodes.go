@@ -101,6 +101,7 @@ type episodeFlags struct {
 	episodes        int
 	width           int
 	representatives int
+	split           bool
 	below           float64
 	routing         choice
 	seed            uint64
@@ -119,6 +120,7 @@ func (f *episodeFlags) add(cmd *cobra.Command) {
 	addGroup(cmd, "Episodes", func(set *pflag.FlagSet) {
 		set.IntVar(&f.episodes, "episodes", episodic.Episodes, "`number` of episodes")
 		set.IntVar(&f.width, "segment", episodic.SegmentWidth, "`number` of utterances that stay together")
+		set.BoolVar(&f.split, "split-long", false, "have utterances of more than 500 characters count as their sentences")
 		set.IntVar(&f.representatives, "representatives", episodic.RepresentativeSegments, "`number` of segments that stand for an episode where its rows are chosen")
 		set.Float64Var(&f.below, "new-episode-below", 0, "answer a question that is less `similar` to every episode from a new and empty one; default: never")
 		set.Lookup("new-episode-below").DefValue = "0" // which is left out of help
@@ -180,6 +182,9 @@ func (f *episodeFlags) options(m *mneme.Model, profile *episodic.Profile) ([]mne
 	options := []mneme.ConversationOption{
 		mneme.WithEpisodes(f.episodes), mneme.WithSegmentWidth(f.width), mneme.WithRepresentatives(f.representatives),
 		mneme.WithRouting(routing), mneme.WithClusterSeed(f.seed), mneme.WithEpisodeFolder(f.folder),
+	}
+	if f.split {
+		options = append(options, mneme.WithLongUtterancesSplit())
 	}
 	if f.thresholded {
 		options = append(options, mneme.WithNewEpisodeBelow(f.below))
