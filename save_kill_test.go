@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mneme-lm/mneme/weights/quant"
 )
 
 // What makes the test binary a child that saves a session until it is killed: its model, its policy, and the session's file.
@@ -82,7 +84,7 @@ func saveForever(model, policy, path string) error {
 // that it was about to save, no older than the last that it said was saved, and that goes on bit for bit like one that
 // was never saved.
 func TestKilledWhileSaving(t *testing.T) {
-	model := synthFile(t, "llama-tiny")
+	model := synthFile(t, "llama-tiny", quant.Q8_0)
 	for policy, kills := range map[string]int{"window": 80, "h2o": 20} {
 		if testing.Short() {
 			kills /= 10

@@ -100,7 +100,7 @@ func TestTruncateGoesBack(t *testing.T) {
 }
 
 func TestSameSeedSameText(t *testing.T) {
-	path := synthFile(t, "llama-tiny")
+	path := synthFile(t, "llama-tiny", quant.Q8_0)
 	var texts []string
 	for _, threads := range []int{1, 2} {
 		m, err := Open(path, WithThreads(threads))
@@ -370,10 +370,10 @@ func TestRefusals(t *testing.T) {
 			t.Error("nothing to continue: no error")
 		}
 	}
-	if _, err := Open(synthFile(t, "llama-tiny"), WithThreads(-1)); err == nil {
+	if _, err := Open(synthFile(t, "llama-tiny", quant.Q8_0), WithThreads(-1)); err == nil {
 		t.Error("-1 threads: no error")
 	}
-	if _, err := Open(synthFile(t, "llama-tiny"), WithKernels("abacus")); err == nil {
+	if _, err := Open(synthFile(t, "llama-tiny", quant.Q8_0), WithKernels("abacus")); err == nil {
 		t.Error("unknown kernels: no error")
 	}
 	if _, err := Open(t.TempDir()); err == nil {
@@ -399,7 +399,7 @@ func TestLogProbs(t *testing.T) {
 }
 
 func TestClosedModel(t *testing.T) {
-	m, err := Open(synthFile(t, "llama-tiny"))
+	m, err := Open(synthFile(t, "llama-tiny", quant.Q8_0))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,12 @@ import (
 // synthModel writes a random model to a file and opens it.
 func synthModel(t testing.TB, shape string, opts ...ModelOption) *Model {
 	t.Helper()
-	m, err := Open(synthFile(t, shape), opts...)
+	return openSynth(t, synthFile(t, shape, quant.Q8_0), opts...)
+}
+
+func openSynth(t testing.TB, path string, opts ...ModelOption) *Model {
+	t.Helper()
+	m, err := Open(path, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,14 +29,14 @@ func synthModel(t testing.TB, shape string, opts ...ModelOption) *Model {
 	return m
 }
 
-func synthFile(t testing.TB, name string) string {
+func synthFile(t testing.TB, name string, weights quant.Type) string {
 	t.Helper()
 	shape, err := synth.Lookup(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), name+".gguf")
-	if err := synth.Write(context.Background(), path, shape, quant.Q8_0, 1, nil); err != nil {
+	if err := synth.Write(context.Background(), path, shape, weights, 1, nil); err != nil {
 		t.Fatal(err)
 	}
 	return path
