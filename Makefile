@@ -13,7 +13,7 @@ RACE      := . ./bench ./cmd/infer ./internal/... ./kernels ./kvcache ./model ./
 # Tests of a session on its own, one goroutine and much arithmetic, that the race detector and the slowest kernels need not
 # repeat.
 SLOW      := TestBudgetIsNeverExceeded|TestThinkWithinBudget|TestStream|TestSessionAtRandom|TestEpisodesGrowAndAreBuiltAnew|TestEpisodesInFiles|TestQuestionsGoToTheirEpisode|TestAnswerTellsOfTokensBeyondTrained
-RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestDecodingDoesNotAllocate|TestForwardIsTheNaiveOne|TestGreedyIsTheSameOnEveryPlatform|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone|$(SLOW))$$
+RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestDecodingDoesNotAllocate|TestForwardIsTheNaiveOne|TestGreedyIsTheSameOnEveryPlatform|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone|TestGeneratingAllocatesOnlyText|TestBudgetOfTheWholeTextIsFullAttention|TestThinkTakesLessMemory|TestThinkThatPrunesNothing|TestBenchWithinABudget|TestReadLoCoMo|$(SLOW))$$
 
 # What runs once for each implementation of the kernels that the machine has. The kernels' own tests, and those of the
 # model that compare with references, run over all of them by themselves.
