@@ -26,7 +26,15 @@ type Queries struct {
 	// Turn, if it is not nil, rotates the keys before they meet the queries. Its First is the column of the view's first
 	// row.
 	Turn *kernels.Turn
+	// Kept, if it is not nil, receives the scores, as they are before Scale and Softcap, for Weights: of query h of row i with
+	// row r of the view at (i·Heads+h)·KeptStride + r, for the rows that any of the queries sees. KeptStride is at least
+	// KeptWidth of the view's rows.
+	Kept       []float32
+	KeptStride int
 }
+
+// KeptWidth is the room for the scores of a query with so many rows.
+func KeptWidth(rows int) int { return wholeGroups(rows) }
 
 // Full attends from each query to all rows of the view that it may see: those at positions up to its own, and within the
 // window. A query that sees nothing gets zeros.
@@ -95,6 +103,11 @@ func (s *Scratch) span(impl *kernels.Implementation, q *Queries, view *kvcache.V
 	m := len(q.Positions) * q.Heads
 	scores := s.room(&s.scores, m*max(n, kvcache.PageRows))[:m*n] // a page's at once: the next token has one row more
 	s.product(impl, q, view, span, low, n, scores, n)
+	if q.Kept != nil {
+		for h := range m {
+			copy(q.Kept[h*q.KeptStride+span.First+low:], scores[h*n:h*n+min(n, span.Rows()-low)])
+		}
+	}
 	for i, pos := range q.Positions {
 		from, end := visible(span, pos, p.Window)
 		from, end = max(from-low, 0), end-low

@@ -10,13 +10,18 @@ const weighFloats = 64 << 10
 
 // Weights calls each for every query, row by row and head by head, with the softmax of its scores: one weight for each of
 // the view's rows that it may see, which are the first ones, and of these no more than limit if limit is not negative.
-// The weights are lent for the call. A query that sees nothing is left out. The outputs of the queries are not touched.
+// The weights are lent for the call. A query that sees nothing is left out. The outputs of the queries are not touched. Scores
+// that attention kept are used, and spoiled.
 func Weights(impl *kernels.Implementation, q *Queries, view *kvcache.View, limit int, p *Params, s *Scratch, each func(row, head int, weights []float32)) {
 	n := view.Rows()
 	if limit >= 0 {
 		n = min(n, limit)
 	}
 	if n == 0 {
+		return
+	}
+	if q.Kept != nil {
+		s.weights(impl, q, view, 0, n, q.Kept, q.KeptStride, p, each)
 		return
 	}
 	width := scoresWidth(view, n)
@@ -27,21 +32,27 @@ func Weights(impl *kernels.Implementation, q *Queries, view *kvcache.View, limit
 		s.pack(&part, view)
 		scores := s.room(&s.scores, len(part.Positions)*q.Heads*width)
 		s.score(impl, &part, view, scores, width, n)
-		for i, pos := range part.Positions {
-			from, to := view.Visible(pos, p.Window)
-			to = min(to, n)
-			if from >= to {
-				continue
+		s.weights(impl, &part, view, first, n, scores, width, p, each)
+	}
+}
+
+// weights makes scores of queries with the first n rows weights, and hands them out. The first row of queries has the given
+// number.
+func (s *Scratch) weights(impl *kernels.Implementation, q *Queries, view *kvcache.View, first, n int, scores []float32, stride int, p *Params, each func(row, head int, weights []float32)) {
+	for i, pos := range q.Positions {
+		from, to := view.Visible(pos, p.Window)
+		to = min(to, n)
+		if from >= to {
+			continue
+		}
+		for h := range q.Heads {
+			w := scores[(i*q.Heads+h)*stride:][:wholeGroups(n)]
+			_, sum := p.softmax(impl, w, from, to, hidden)
+			by := 1 / sum
+			for j := range w[:to] {
+				w[j] *= by
 			}
-			for h := range q.Heads {
-				w := scores[(i*q.Heads+h)*width:][:width]
-				_, sum := p.softmax(impl, w, from, to, hidden)
-				by := 1 / sum
-				for j := range w[:to] {
-					w[j] *= by
-				}
-				each(first+i, h, w[:to])
-			}
+			each(first+i, h, w[:to])
 		}
 	}
 }

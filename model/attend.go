@@ -18,7 +18,10 @@ const tileQueries = 48
 const sharedTiles = 4
 
 // tile is some neighbouring rows of a batch, of one sequence, whose queries attend together.
-type tile struct{ first, rows int }
+type tile struct {
+	first, rows int
+	kept        int // number, from 1, among the tiles of one row whose scores are kept for a policy that observes it; 0: not kept
+}
 
 // tileRows is the most rows of a tile.
 func (m *Model) tileRows() int { return max(1, tileQueries*m.KVHeads/m.Heads) }
@@ -36,6 +39,9 @@ type attending struct {
 	segments  int       // the most that a tile has, where they do; else 1
 	watched   []tile    // rows whose queries a policy observes
 	noted     []tile    // rows by whose queries channels of keys are to be chosen
+
+	kept       []float32 // [tiles that have them kept, heads, keptStride] scores
+	keptStride int
 }
 
 // resize cuts a batch into tiles.
@@ -51,10 +57,11 @@ func (a *attending) resize(m *Model, rows []Row, threads int) {
 			widest = max(widest, a.tiles[n].rows)
 			continue
 		}
-		a.tiles = append(a.tiles, tile{i, 1})
+		a.tiles = append(a.tiles, tile{first: i, rows: 1})
 		longest = max(longest, rows[i].Sequence.Cache.MostSpans())
 	}
 	a.watch(rows)
+	a.keep(m, rows)
 	if threads > 1 && len(a.tiles)*m.KVHeads < sharedTiles*threads {
 		a.segments = max(1, segmentsOf(longest))
 	}
@@ -161,6 +168,10 @@ func (p *pass) queries(l *layer, t tile, h int) (attention.Queries, kvcache.View
 		Q: p.q[(t.first*m.Heads+h*group)*m.KeyDim:], QStride: m.Heads * m.KeyDim,
 		Out: p.attended.Float[(t.first*m.Heads+h*group)*m.ValueDim:], OutStride: m.Heads * m.ValueDim,
 		Heads: group, Positions: p.positions[t.first : t.first+t.rows], Turn: p.turned(s, l.index, h, &p.turn),
+	}
+	if t.kept > 0 {
+		q.KeptStride = p.keptStride
+		q.Kept = p.kept[((t.kept-1)*m.Heads+h*group)*q.KeptStride:]
 	}
 	return q, s.Cache.View(l.index, h)
 }

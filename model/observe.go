@@ -1,6 +1,8 @@
 package model
 
 import (
+	"slices"
+
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kvcache"
 )
@@ -15,12 +17,32 @@ func (a *attending) watch(rows []Row) {
 			end++
 		}
 		if n := s.observed(end - first); n > 0 {
-			a.watched = append(a.watched, tile{end - n, n})
+			a.watched = append(a.watched, tile{first: end - n, rows: n})
 		}
 		if n := s.noted(end - first); n > 0 {
-			a.noted = append(a.noted, tile{end - n, n})
+			a.noted = append(a.noted, tile{first: end - n, rows: n})
 		}
 		first = end
+	}
+}
+
+// keep has the scores kept of queries that attend by themselves and are observed, as in decoding: their keys are as good as
+// read twice otherwise.
+func (a *attending) keep(m *Model, rows []Row) {
+	most, n := 0, 0
+	for i := range a.watched {
+		w := &a.watched[i]
+		at := slices.IndexFunc(a.tiles, func(t tile) bool { return t.first == w.first && t.rows == 1 })
+		if w.rows != 1 || at < 0 {
+			continue
+		}
+		n++
+		w.kept, a.tiles[at].kept = n, n
+		most = max(most, rows[w.first].Sequence.Cache.MostRows())
+	}
+	if most > 0 {
+		a.keptStride = attention.KeptWidth(most)
+		grow(&a.kept, n*m.Heads*a.keptStride)
 	}
 }
 

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/kvcache"
 )
@@ -25,10 +26,14 @@ func (m *Model) ScratchBytes(rows, logits, cached, threads int) int64 {
 }
 
 // PolicyBytes is the memory that a forward pass takes beside that for a policy, with so many rows in the cache: for the
-// angles of keys that are stored before RoPE.
-func (m *Model) PolicyBytes(e *kvcache.Eviction, rows int) int64 {
-	if !e.Needs().Packed {
-		return 0
+// angles of keys that are stored before RoPE, and for the scores that it observes in decoding.
+func (m *Model) PolicyBytes(e *kvcache.Eviction, rows int) (bytes int64) {
+	needs := e.Needs()
+	if needs.Packed {
+		bytes += 8 * int64(m.Rope.Dimensions/2) * int64(turnColumns(rows))
 	}
-	return 8 * int64(m.Rope.Dimensions/2) * int64(turnColumns(rows))
+	if needs.Queries > 0 {
+		bytes += 4 * int64(m.Heads) * int64(attention.KeptWidth(rows))
+	}
+	return bytes
 }
