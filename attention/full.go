@@ -28,13 +28,10 @@ type Queries struct {
 	Turn *kernels.Turn
 	// Kept, if it is not nil, receives the scores, as they are before Scale and Softcap, for Weights: of query h of row i with
 	// row r of the view at (i·Heads+h)·KeptStride + r, for the rows that any of the queries sees. KeptStride is at least
-	// KeptWidth of the view's rows.
+	// kernels.WholeGroups of the view's rows.
 	Kept       []float32
 	KeptStride int
 }
-
-// KeptWidth is the room for the scores of a query with so many rows.
-func KeptWidth(rows int) int { return wholeGroups(rows) }
 
 // Full attends from each query to all rows of the view that it may see: those at positions up to its own, and within the
 // window. A query that sees nothing gets zeros.
@@ -98,7 +95,7 @@ func (s *Scratch) span(impl *kernels.Implementation, q *Queries, view *kvcache.V
 		return
 	}
 	low = low / kernels.KeyGroup * kernels.KeyGroup
-	n := wholeGroups(high - low)
+	n := kernels.WholeGroups(high - low)
 	valueSize := view.ValueBytes
 	m := len(q.Positions) * q.Heads
 	scores := s.room(&s.scores, m*max(n, kvcache.PageRows))[:m*n] // a page's at once: the next token has one row more

@@ -25,7 +25,7 @@ func TestKeptScores(t *testing.T) {
 				q, out, again := randoms(rng, 2*heads*keyDim), make([]float32, 2*heads*valueDim), make([]float32, 2*heads*valueDim)
 				s := NewScratch(new(kernels.Scratch))
 				plain, keeping := queries(q, out, heads, keyDim, valueDim, at...), queries(q, again, heads, keyDim, valueDim, at...)
-				keeping.KeptStride = KeptWidth(rows) + 7
+				keeping.KeptStride = kernels.WholeGroups(rows) + 7
 				keeping.Kept = make([]float32, len(at)*heads*keeping.KeptStride)
 				Full(impl, plain, &view, p, s)
 				Full(impl, keeping, &view, p, s)

@@ -46,7 +46,7 @@ func (s *Scratch) weights(impl *kernels.Implementation, q *Queries, view *kvcach
 			continue
 		}
 		for h := range q.Heads {
-			w := scores[(i*q.Heads+h)*stride:][:wholeGroups(n)]
+			w := scores[(i*q.Heads+h)*stride:][:kernels.WholeGroups(n)]
 			_, sum := p.softmax(impl, w, from, to, hidden)
 			by := 1 / sum
 			for j := range w[:to] {
@@ -62,15 +62,10 @@ func scoresWidth(view *kvcache.View, n int) int {
 	width := 0
 	for i := range view.Spans {
 		if first := view.Spans[i].First; first < n {
-			width = max(width, first+wholeGroups(min(n-first, view.Spans[i].Rows())))
+			width = max(width, first+kernels.WholeGroups(min(n-first, view.Spans[i].Rows())))
 		}
 	}
-	return wholeGroups(width)
-}
-
-// wholeGroups rounds a number of rows up to groups of keys.
-func wholeGroups(rows int) int {
-	return (rows + kernels.KeyGroup - 1) / kernels.KeyGroup * kernels.KeyGroup
+	return kernels.WholeGroups(width)
 }
 
 // score multiplies packed queries by the first n keys of a view. Where a group has fewer keys, the next span's scores come
@@ -81,7 +76,7 @@ func (s *Scratch) score(impl *kernels.Implementation, q *Queries, view *kvcache.
 		if span.First >= n {
 			return
 		}
-		some := wholeGroups(min(n-span.First, span.Rows()))
+		some := kernels.WholeGroups(min(n-span.First, span.Rows()))
 		s.product(impl, q, view, span, 0, some, scores[span.First:], width)
 	}
 }

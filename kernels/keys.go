@@ -21,8 +21,11 @@ func TakeKey(row []byte, t quant.Type, dim, r int, keys []byte) {
 	moveLanes(oneKey(row), keyLanes(keys, t, dim, r), 1, t, dim)
 }
 
-// ValueWidth is the distance between the outputs of AddValues: dim rounded up to a vector.
-func ValueWidth(dim int) int { return (dim + KeyGroup - 1) / KeyGroup * KeyGroup }
+// WholeGroups rounds a number of keys up to whole groups.
+func WholeGroups(n int) int { return (n + KeyGroup - 1) / KeyGroup * KeyGroup }
+
+// ValueWidth is the distance between the outputs of AddValues: dim rounded up to a vector, of which a group of keys fills one.
+func ValueWidth(dim int) int { return WholeGroups(dim) }
 
 // WidenKeys is the reference of Implementation.WidenKeys.
 func WidenKeys(dst []float32, keys []byte, t quant.Type, dim, n int) {

@@ -18,11 +18,6 @@ func pagesOf(rows int) int {
 	return n
 }
 
-// wholeGroups rounds a number of rows up to groups of keys.
-func wholeGroups(rows int) int {
-	return (rows + kernels.KeyGroup - 1) / kernels.KeyGroup * kernels.KeyGroup
-}
-
 func (p *part) position(i int) int32 { return p.pages[i/PageRows].positions[i%PageRows] }
 
 // extend makes rows for the given positions at the end.
@@ -52,7 +47,7 @@ func (p *part) writable(i, rows int) *page {
 
 // copyRows makes the first rows, and those that share a group of keys with them, those of another page.
 func (pg *page) copyRows(from *page, rows int, p *pool) {
-	rows = wholeGroups(rows)
+	rows = kernels.WholeGroups(rows)
 	copy(pg.keys, from.keys[:rows*p.key])
 	copy(pg.values, from.values[:rows*p.value])
 	copy(pg.positions, from.positions[:rows])
@@ -141,7 +136,7 @@ func (p *part) spans(spans []Span, first, base int, channels []int32) []Span {
 	for i := first; i < len(p.pages); i++ {
 		pg, n := p.pages[i], min(PageRows, p.rows-i*PageRows)
 		spans = append(spans, Span{
-			First: base + i*PageRows, Keys: pg.keys[:wholeGroups(n)*p.pool.key], Values: pg.values[:n*p.pool.value],
+			First: base + i*PageRows, Keys: pg.keys[:kernels.WholeGroups(n)*p.pool.key], Values: pg.values[:n*p.pool.value],
 			Positions: pg.positions[:n], Channels: channels,
 		})
 	}

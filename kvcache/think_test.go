@@ -412,7 +412,7 @@ func checkPruned(t *rapid.T, c *Cache, want *thinkReference) {
 		for i := range view.Spans {
 			s := &view.Spans[i]
 			dim, size := view.Key(s)
-			if s.First != at || size != 4*dim || len(s.Keys) != wholeGroups(s.Rows())*size {
+			if s.First != at || size != 4*dim || len(s.Keys) != kernels.WholeGroups(s.Rows())*size {
 				t.Fatalf("a span of %d rows from %d, want %d, with %d bytes of keys", s.Rows(), s.First, at, len(s.Keys))
 			}
 			for j, pos := range s.Positions {

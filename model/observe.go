@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/mneme-lm/mneme/attention"
+	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/kvcache"
 )
 
@@ -41,7 +42,7 @@ func (a *attending) keep(m *Model, rows []Row) {
 		most = max(most, rows[w.first].Sequence.Cache.MostRows())
 	}
 	if most > 0 {
-		a.keptStride = attention.KeptWidth(most)
+		a.keptStride = kernels.WholeGroups(most)
 		grow(&a.kept, n*m.Heads*a.keptStride)
 	}
 }

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/kvcache"
 )
@@ -33,7 +32,7 @@ func (m *Model) PolicyBytes(e *kvcache.Eviction, rows int) (bytes int64) {
 		bytes += 8 * int64(m.Rope.Dimensions/2) * int64(turnColumns(rows))
 	}
 	if needs.Queries > 0 {
-		bytes += 4 * int64(m.Heads) * int64(attention.KeptWidth(rows))
+		bytes += 4 * int64(m.Heads) * int64(kernels.WholeGroups(rows))
 	}
 	return bytes
 }
