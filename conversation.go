@@ -233,16 +233,14 @@ func (c *Conversation) newSession(budgets []int) (*Session, error) {
 	}
 	policy := o.policy
 	if policy == "" || policy == kvcache.Full {
-		policy = episodicPolicy
+		policy = kvcache.Episodic
 	}
-	if name, _, _ := strings.Cut(policy, ":"); name != episodicPolicy {
-		return nil, fmt.Errorf("mneme: a conversation has policy %s, not %s", episodicPolicy, name)
+	if name, _, _ := strings.Cut(policy, ":"); name != kvcache.Episodic {
+		return nil, fmt.Errorf("mneme: a conversation has policy %s, not %s", kvcache.Episodic, name)
 	}
 	opts := slices.Concat(c.options.session, []SessionOption{WithPolicy(policy), WithKVBudget(0), WithLayerBudgets(budgets)})
 	return c.model.NewSession(opts...)
 }
-
-const episodicPolicy = "episodic"
 
 // Add adds what somebody says to the conversation.
 func (c *Conversation) Add(speaker, text string) {

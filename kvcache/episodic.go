@@ -8,7 +8,7 @@ package kvcache
 // where attention is normalized over the rows before the prompt. Every row is scored anew each time. The heads of a layer
 // share its budget. Without an episode, a general instruction stands in for its prompt.
 var episodicKind = Kind{
-	Name: "episodic", Title: "rows that an episode's prompt attends to", Paper: "EpiCache, arXiv 2509.17396",
+	Name: Episodic, Title: "rows that an episode's prompt attends to", Paper: "EpiCache, arXiv 2509.17396",
 	New: func(*Params, int) Policy { return episodicPolicy{} },
 }
 

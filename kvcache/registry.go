@@ -18,8 +18,11 @@ type Kind struct {
 	New func(p *Params, budget int) Policy
 }
 
-// Full is the name of the policy that keeps every row.
-const Full = "full"
+// The names of policies that others ask for: the one that keeps every row, and that of a conversation's episodes.
+const (
+	Full     = "full"
+	Episodic = "episodic"
+)
 
 // kinds are all policies that drop rows, by name.
 var kinds = []Kind{episodicKind, h2o, keyDiff, knorm, kvzip, lfa, lra, sirLLM, snapKV, snapKVQuery, tova, treeKV, window}

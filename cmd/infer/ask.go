@@ -84,16 +84,13 @@ func newAsk(a *app) *cobra.Command {
 // addMemory gives the command the memory flags, as they are for episodes.
 func (c *askCommand) addMemory(cmd *cobra.Command) {
 	c.memory.add(cmd, "")
-	c.memory.cache, c.memory.budget = episodicPolicy, mneme.DefaultEpisodeBudget
+	c.memory.cache, c.memory.budget = kvcache.Episodic, mneme.DefaultEpisodeBudget
 	set := cmd.Flags()
 	kv, budget := set.Lookup("kv"), set.Lookup("kv-budget")
-	kv.DefValue, kv.Usage = episodicPolicy, "`policy` of the episodes' caches: episodic; episodic:key=value,… gives parameters (see infer policies)"
+	kv.DefValue, kv.Usage = kvcache.Episodic, "`policy` of the episodes' caches: episodic; episodic:key=value,… gives parameters (see infer policies)"
 	budget.DefValue, budget.Usage = fmt.Sprint(c.memory.budget), "`number` of rows that each episode keeps per KV head, the mean over layers"
 	set.MarkHidden("ctx") // a conversation may be of any length
 }
-
-// episodicPolicy is the policy of the caches.
-const episodicPolicy = "episodic"
 
 func (c *askCommand) run(cmd *cobra.Command) (err error) {
 	defer func() { c.memory.finish(&err) }()
@@ -121,7 +118,7 @@ func (c *askCommand) run(cmd *cobra.Command) (err error) {
 	if m.Tokenizer() == nil {
 		return inFile(c.model.path, mneme.ErrNoTokenizer)
 	}
-	if err := (&generation{m: m, options: q.sampling}).checkBiases(); err != nil {
+	if err := checkBiases(m, q.sampling); err != nil {
 		return err
 	}
 	q.m = m
@@ -159,8 +156,8 @@ func (c *askCommand) check(cmd *cobra.Command) (*questions, error) {
 		return nil, usagef("-n is %d, want 1 or more", c.predict)
 	case cmd.Flags().Changed("ctx"):
 		return nil, usagef("--ctx: a conversation may be of any length; what is kept of it is --kv-budget's affair")
-	case name != episodicPolicy:
-		return nil, usagef("--kv %s: a conversation is remembered in episodes, by policy %s", c.memory.cache, episodicPolicy)
+	case name != kvcache.Episodic:
+		return nil, usagef("--kv %s: a conversation is remembered in episodes, by policy %s", c.memory.cache, kvcache.Episodic)
 	}
 	var err error
 	if q.sampling, err = c.sampling.resolve(cmd, c.question.unescape); err != nil {

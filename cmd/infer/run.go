@@ -151,7 +151,7 @@ type generation struct {
 }
 
 func (g *generation) run(ctx context.Context, text string, memory []mneme.SessionOption) (err error) {
-	if err := g.checkBiases(); err != nil {
+	if err := checkBiases(g.m, g.options); err != nil {
 		return err
 	}
 	if g.ids, err = g.prompt.encode(g.app, g.m, g.model.path, text); err != nil {
@@ -217,9 +217,9 @@ func (g *generation) announced() int {
 }
 
 // checkBiases refuses biases of tokens that there are not.
-func (g *generation) checkBiases() error {
-	for id := range g.options.LogitBias {
-		if n := g.m.Config().Vocabulary; int(id) >= n {
+func checkBiases(m *mneme.Model, options sample.Options) error {
+	for id := range options.LogitBias {
+		if n := m.Config().Vocabulary; int(id) >= n {
 			return usagef("--logit-bias: there is no token %d, the model has %d", id, n)
 		}
 	}
