@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync/atomic"
 
 	"github.com/mneme-lm/mneme/model"
 	"github.com/mneme-lm/mneme/tokenizer"
@@ -42,25 +41,21 @@ func (h hiddenStates) Embed(ctx context.Context, text string, _ bool) ([]float32
 	if err != nil {
 		return nil, err
 	}
-	var stop atomic.Bool
-	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, func() { stop.Store(true) })()
-	}
+	stop, end := stopWith(ctx)
+	defer end()
 	sum := make([]float64, m.net.Embedding)
-	rows := make([]model.Row, 0, DefaultPrefillBlock)
-	for first := 0; first < len(ids); first += len(rows) {
-		rows = rows[:0]
-		for i := first; i < min(first+DefaultPrefillBlock, len(ids)); i++ {
-			rows = append(rows, model.Row{Token: ids[i], Position: int32(i), Sequence: s, Logits: i > 0 || len(ids) == 1})
+	err = inBlocks(s, ids, 0, func(rows []model.Row) error {
+		for i := range rows {
+			rows[i].Logits = rows[i].Position > 0 || len(ids) == 1
 		}
-		err := m.runner.Hidden(rows, &stop, func(_ int, state []float32) {
+		return m.runner.Hidden(rows, stop, func(_ int, state []float32) {
 			for j, v := range state {
 				sum[j] += float64(v)
 			}
 		})
-		if err != nil {
-			return nil, stopped(ctx, err)
-		}
+	})
+	if err != nil {
+		return nil, stopped(ctx, err)
 	}
 	return unit(sum)
 }

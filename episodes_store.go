@@ -202,10 +202,8 @@ func (c *Conversation) checkManifest(m *manifest) error {
 		if ok, _ := filepath.Match(episodePattern, e.File); !ok || filepath.Base(e.File) != e.File {
 			return fmt.Errorf("%q is no episode's file", e.File)
 		}
-		for _, id := range e.Prompt {
-			if id < 0 || int(id) >= c.model.net.Vocabulary {
-				return fmt.Errorf("token %d is not in the vocabulary of %d", id, c.model.net.Vocabulary)
-			}
+		if err := c.model.checkTokens(e.Prompt); err != nil {
+			return err
 		}
 	}
 	return nil

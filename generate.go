@@ -196,14 +196,12 @@ func (g *generation) run(ctx context.Context, yield func(Token, error) bool) err
 	if err := g.readOn(ctx, g.prompt, g.Session.options.block, false, keep); err != nil {
 		return err
 	}
-	var stop atomic.Bool
-	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, func() { stop.Store(true) })()
-	}
+	stop, end := stopWith(ctx)
+	defer end()
 	for n := 0; n < g.limit; n++ {
 		start := time.Now()
 		if n > 0 {
-			if err := g.step(ctx, &stop); err != nil {
+			if err := g.step(ctx, stop); err != nil {
 				return err
 			}
 		}

@@ -65,14 +65,12 @@ func (p *profiling) run(ctx context.Context, tokens []int32) (err error) {
 	if p.block, err = p.model.net.NewSequence(quant.F32, len(tokens), nil); err != nil {
 		return err
 	}
-	var stop atomic.Bool
-	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, func() { stop.Store(true) })()
-	}
+	stop, end := stopWith(ctx)
+	defer end()
 	for first := 0; first < len(tokens); first += p.mask.Window {
 		end := min(first+p.mask.Window, len(tokens))
 		for _, s := range []*model.Sequence{p.full, p.block} {
-			if err := p.read(s, tokens[:end], first, &stop); err != nil {
+			if err := p.read(s, tokens[:end], first, stop); err != nil {
 				return stopped(ctx, err)
 			}
 		}
@@ -88,12 +86,7 @@ func (p *profiling) run(ctx context.Context, tokens []int32) (err error) {
 
 // read has a sequence read a block, tokens from first on.
 func (p *profiling) read(s *model.Sequence, tokens []int32, first int, stop *atomic.Bool) error {
-	rows := make([]model.Row, 0, DefaultPrefillBlock)
-	for at := first; at < len(tokens); at += len(rows) {
-		rows = rows[:0]
-		for i := at; i < min(at+DefaultPrefillBlock, len(tokens)); i++ {
-			rows = append(rows, model.Row{Token: tokens[i], Position: int32(i), Sequence: s})
-		}
+	return inBlocks(s, tokens, first, func(rows []model.Row) error {
 		if err := p.model.runner.Forward(rows, stop, nil); err != nil {
 			return err
 		}
@@ -101,8 +94,8 @@ func (p *profiling) read(s *model.Sequence, tokens []int32, first int, stop *ato
 		if p.progress != nil {
 			p.progress(p.done, p.total)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // compare compares the keys of the last n tokens.

@@ -222,10 +222,8 @@ func (m *Model) checkTokens(tokens []int32) error {
 // read runs tokens through the model, block by block. With every set, it hands out the logits after each token, else
 // those after the last.
 func (s *Session) read(ctx context.Context, tokens []int32, block int, every bool, each func(i int, logits []float32) error) error {
-	var stop atomic.Bool
-	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, func() { stop.Store(true) })()
-	}
+	stop, end := stopWith(ctx)
+	defer end()
 	if err := s.model.checkTokens(tokens); err != nil {
 		return fmt.Errorf("mneme: %w", err)
 	}
@@ -260,14 +258,14 @@ func (s *Session) read(ctx context.Context, tokens []int32, block int, every boo
 		var failure error
 		wanted := func(i int) bool { return every || last && i == n-1 }
 		if len(tokens) == 1 {
-			err = s.makeRoomForOne(&stop)
+			err = s.makeRoomForOne(stop)
 		} else { // an earlier reading may have ended before it came to this
-			err = s.makeRoom(0, 0, tokens, &stop)
+			err = s.makeRoom(0, 0, tokens, stop)
 		}
 		if err != nil {
 			return stopped(ctx, err)
 		}
-		err = s.forward(tokens[read:read+n], &stop, wanted, func(i int, logits []float32) {
+		err = s.forward(tokens[read:read+n], stop, wanted, func(i int, logits []float32) {
 			if failure == nil {
 				failure = each(first+i, logits)
 			}
@@ -277,7 +275,7 @@ func (s *Session) read(ctx context.Context, tokens []int32, block int, every boo
 		}
 		read += n
 		if len(tokens) > 1 {
-			err = s.settle(tokens, &stop)
+			err = s.settle(tokens, stop)
 		}
 		if failure != nil {
 			return failure
@@ -328,6 +326,30 @@ func (s *Session) makeRoomForOne(stop *atomic.Bool) error {
 		return err
 	}
 	return s.model.runner.Prune(s.sequence)
+}
+
+// stopWith returns what tells the runner to stop when ctx ends, until end is called.
+func stopWith(ctx context.Context) (stop *atomic.Bool, end func() bool) {
+	stop = new(atomic.Bool)
+	if ctx.Done() == nil {
+		return stop, func() bool { return true }
+	}
+	return stop, context.AfterFunc(ctx, func() { stop.Store(true) })
+}
+
+// inBlocks has run go through tokens from number first on, which a sequence has not read, a block at a time; the rows are lent.
+func inBlocks(s *model.Sequence, tokens []int32, first int, run func(rows []model.Row) error) error {
+	rows := make([]model.Row, 0, DefaultPrefillBlock)
+	for at := first; at < len(tokens); at += len(rows) {
+		rows = rows[:0]
+		for i := at; i < min(at+DefaultPrefillBlock, len(tokens)); i++ {
+			rows = append(rows, model.Row{Token: tokens[i], Position: int32(i), Sequence: s})
+		}
+		if err := run(rows); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // stopped turns the runner's word that it was stopped into the reason.
