@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/mneme-lm/mneme/internal/params"
 )
 
 // DefaultSinks is how many of the first rows every policy keeps unless it is told otherwise: attention sinks, on which
@@ -54,12 +56,12 @@ func NewEviction(text string, budget []int) (*Eviction, error) {
 			return nil, err
 		}
 	}
-	name, params, err := parsePolicy(base)
+	name, given, err := params.Parse(policyOwner, base)
 	if err != nil {
 		return nil, err
 	}
 	if name == Full {
-		if err := params.done(); err != nil {
+		if err := given.Done(); err != nil {
 			return nil, err
 		}
 		if !prunes {
@@ -71,14 +73,14 @@ func NewEviction(text string, budget []int) (*Eviction, error) {
 		e.kind = Kind{Name: Full, Title: "every row"}
 		return e, nil
 	}
-	if err := e.bound(name, params, budget); err != nil {
+	if err := e.bound(name, given, budget); err != nil {
 		return nil, err
 	}
 	return e, nil
 }
 
 // bound makes the policy that keeps the cache within a budget.
-func (e *Eviction) bound(name string, params *Params, budget []int) error {
+func (e *Eviction) bound(name string, given *Params, budget []int) error {
 	kind, err := kindOf(name)
 	if err != nil {
 		return err
@@ -87,19 +89,19 @@ func (e *Eviction) bound(name string, params *Params, budget []int) error {
 		return fmt.Errorf("kvcache: policy %s: no budget", name)
 	}
 	least := min(slices.Min(budget), maxRows)
-	e.kind, e.policy = kind, kind.New(params, least)
+	e.kind, e.policy = kind, kind.New(given, least)
 	for _, rows := range budget {
 		e.budget = append(e.budget, min(rows, maxRows))
 	}
 	e.needs = e.policy.Needs()
-	e.sinks = params.Int("sinks", DefaultSinks, 0, math.MaxInt32)
-	e.interval = params.Int("interval", max(1, min(PageRows, least/16)), 1, math.MaxInt32)
+	e.sinks = given.Int("sinks", DefaultSinks, 0, math.MaxInt32)
+	e.interval = given.Int("interval", max(1, min(PageRows, least/16)), 1, math.MaxInt32)
 	if least <= e.sinks+e.interval {
 		return fmt.Errorf("kvcache: policy %s: a budget of %d rows has no room beside %d sinks and the %d rows that are dropped at a time",
 			name, least, e.sinks, e.interval)
 	}
 	most := least - e.sinks - e.interval
-	e.recent = params.Int("recent", min(e.needs.Recent, most), 0, most)
+	e.recent = given.Int("recent", min(e.needs.Recent, most), 0, most)
 	heads, positions := []string{"uniform", "pair"}, []string{"text", "packed"}
 	if e.needs.Pooled {
 		slices.Reverse(heads)
@@ -107,9 +109,9 @@ func (e *Eviction) bound(name string, params *Params, budget []int) error {
 	if e.needs.Packed {
 		slices.Reverse(positions)
 	}
-	e.pooled = params.Word("heads", heads...) == "pair"
-	e.needs.Packed = params.Word("positions", positions...) == "packed"
-	if err := params.done(); err != nil {
+	e.pooled = given.Word("heads", heads...) == "pair"
+	e.needs.Packed = given.Word("positions", positions...) == "packed"
+	if err := given.Done(); err != nil {
 		return err
 	}
 	if e.Prunes() && e.needs.Packed {

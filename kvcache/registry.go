@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/mneme-lm/mneme/internal/params"
 )
 
 // Kind is one policy as users know it.
@@ -55,9 +57,9 @@ func Parameters(name string) ([]string, error) {
 		return nil, err
 	}
 	const budget = 1 << 20 // enough for any parameters' fallbacks
-	p := &Params{policy: name}
+	p := params.None(policyOwner, name)
 	if err := new(Eviction).bound(kind.Name, p, []int{budget}); err != nil {
 		return nil, err
 	}
-	return p.known, nil
+	return p.Known(), nil
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/mneme-lm/mneme/internal/params"
 	"github.com/mneme-lm/mneme/kernels"
 )
 
@@ -43,12 +44,12 @@ func newThink(p *Params) *think {
 
 // parseThink takes think:key=value,key=value apart.
 func parseThink(text string) (*think, error) {
-	_, params, err := parsePolicy(text)
+	_, given, err := params.Parse(policyOwner, text)
 	if err != nil {
 		return nil, err
 	}
-	t := newThink(params)
-	return t, params.done()
+	t := newThink(given)
+	return t, given.Done()
 }
 
 // channels is the number of channels to prune of keys of cfg's.

@@ -32,7 +32,7 @@ const (
 // below lists the rooms under package mneme.
 var below = []string{
 	"model", "attention", "memory", "kvcache", "kvcache/episodic", "kernels", "asm", "tokenizer", "sample", "weights",
-	"weights/quant", "weights/synth", "internal/atomicfile", "internal/hugemem", "internal/mapped", "internal/statefile",
+	"weights/quant", "weights/synth", "internal/atomicfile", "internal/hugemem", "internal/mapped", "internal/params", "internal/statefile",
 	"internal/sysmem",
 }
 
@@ -40,9 +40,9 @@ var below = []string{
 var rules = map[string]rule{
 	"asm":                 {},
 	"kernels":             {rooms: []string{"asm", "weights/quant"}, modules: []string{cpuid, sys}},
-	"kvcache":             {rooms: []string{"kernels", "weights/quant"}},
+	"kvcache":             {rooms: []string{"kernels", "weights/quant", "internal/params"}},
 	"kvcache/episodic":    {},
-	"attention":           {rooms: []string{"kvcache", "kernels", "weights/quant"}},
+	"attention":           {rooms: []string{"kvcache", "kernels", "weights/quant", "internal/params"}},
 	"memory":              {rooms: []string{"kvcache", "kernels", "weights/quant"}},
 	"model":               {rooms: []string{"attention", "memory", "kvcache", "kernels", "weights", "weights/quant", "internal/hugemem"}},
 	"weights/quant":       {},
@@ -61,6 +61,7 @@ var rules = map[string]rule{
 	"internal/mapped":     {modules: []string{sys}},
 	"internal/statefile":  {rooms: []string{"internal/atomicfile", "internal/mapped"}},
 	"internal/sysmem":     {modules: []string{sys}},
+	"internal/params":     {},
 	"internal/testdata":   {},
 	"internal/depcheck":   {},
 }
