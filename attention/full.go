@@ -1,6 +1,8 @@
 package attention
 
 import (
+	"sort"
+
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/kvcache"
 )
@@ -13,6 +15,21 @@ type Params struct {
 	Softcap float32
 	// Window, if not 0, is the number of positions that a query sees, its own included.
 	Window int32
+	// Chunk, if not 0, is the length of the pieces that the text is cut into, from position 0 on: a query sees its own
+	// piece, up to its own position.
+	Chunk int32
+}
+
+// first is the first position that a query at pos sees.
+func (p *Params) first(pos int32) int32 {
+	first := int32(0)
+	if p.Window > 0 {
+		first = max(first, pos-p.Window+1)
+	}
+	if p.Chunk > 0 {
+		first = max(first, pos-pos%p.Chunk)
+	}
+	return first
 }
 
 // Queries are the queries that meet a view together: of some rows of a sequence, the heads that share a KV head.
@@ -34,7 +51,7 @@ type Queries struct {
 }
 
 // Full attends from each query to all rows of the view that it may see: those at positions up to its own, and within the
-// window. A query that sees nothing gets zeros.
+// window and the chunk. A query that sees nothing gets zeros.
 //
 // The softmax runs over one span after the other with a running maximum and sum per query: when a span raises the
 // maximum by δ, what has been summed is scaled by exp(−δ) (Milakov and Gimelshein 2018; Rabe and Staats 2021). The result
@@ -43,8 +60,9 @@ func Full(impl *kernels.Implementation, q *Queries, view *kvcache.View, p *Param
 	m := len(q.Positions) * q.Heads
 	total := s.partial(&s.total, m, view)
 	s.pack(q, view)
-	for segment := range Segments(view) {
-		if segment == 0 {
+	first := p.firstSpan(q, view) / SegmentSpans
+	for segment := first; segment < Segments(view); segment++ {
+		if segment == first {
 			s.segment(impl, q, view, segment, p, total)
 			continue
 		}
@@ -71,26 +89,35 @@ func Segment(impl *kernels.Implementation, q *Queries, view *kvcache.View, segme
 }
 
 func (s *Scratch) segment(impl *kernels.Implementation, q *Queries, view *kvcache.View, segment int, p *Params, to Partial) {
-	for i := segment * SegmentSpans; i < min((segment+1)*SegmentSpans, len(view.Spans)); i++ {
+	for i := max(segment*SegmentSpans, p.firstSpan(q, view)); i < min((segment+1)*SegmentSpans, len(view.Spans)); i++ {
 		s.span(impl, q, view, &view.Spans[i], p, to)
 	}
 }
 
-// visible returns the rows [from, to) of a span that a query at pos may see.
-func visible(span *kvcache.Span, pos, window int32) (from, to int) {
-	to = span.Until(pos)
-	if window > 0 {
-		from = span.Until(pos - window)
+// firstSpan is the number of the first span that any of the queries sees, if there is one.
+func (p *Params) firstSpan(q *Queries, view *kvcache.View) int {
+	first := p.first(q.Positions[0])
+	if first == 0 {
+		return 0
 	}
-	return from, to
+	return sort.Search(len(view.Spans), func(i int) bool { return view.Spans[i].Last >= first })
+}
+
+// visible returns the rows [from, to) of a span that a query at pos may see.
+func (p *Params) visible(span *kvcache.Span, pos int32) (from, to int) {
+	from = span.Skip
+	if first := p.first(pos); first > 0 {
+		from = max(from, span.Until(first-1))
+	}
+	return from, span.Until(pos)
 }
 
 // span adds a span to the running softmax of every query. All queries are multiplied by the rows that any of them sees,
 // in whole groups of keys; what one of them does not see weighs nothing.
 func (s *Scratch) span(impl *kernels.Implementation, q *Queries, view *kvcache.View, span *kvcache.Span, p *Params, to Partial) {
 	last := len(q.Positions) - 1
-	low, _ := visible(span, q.Positions[0], p.Window)
-	_, high := visible(span, q.Positions[last], p.Window)
+	low, _ := p.visible(span, q.Positions[0])
+	_, high := p.visible(span, q.Positions[last])
 	if low >= high {
 		return
 	}
@@ -106,7 +133,7 @@ func (s *Scratch) span(impl *kernels.Implementation, q *Queries, view *kvcache.V
 		}
 	}
 	for i, pos := range q.Positions {
-		from, end := visible(span, pos, p.Window)
+		from, end := p.visible(span, pos)
 		from, end = max(from-low, 0), end-low
 		for h := i * q.Heads; h < (i+1)*q.Heads; h++ {
 			s.weigh(impl, scores[h*n:(h+1)*n], from, end, p, to, h)

@@ -40,7 +40,7 @@ func Weights(impl *kernels.Implementation, q *Queries, view *kvcache.View, limit
 // number.
 func (s *Scratch) weights(impl *kernels.Implementation, q *Queries, view *kvcache.View, first, n int, scores []float32, stride int, p *Params, each func(row, head int, weights []float32)) {
 	for i, pos := range q.Positions {
-		from, to := view.Visible(pos, p.Window)
+		from, to := view.Visible(p.first(pos), pos)
 		to = min(to, n)
 		if from >= to {
 			continue

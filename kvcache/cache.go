@@ -26,6 +26,7 @@ type Config struct {
 	Type             quant.Type // of the rows: F32, F16 or Q8_0
 	Marks            int        // numbers that go with each row, for a policy
 	Pruned           int        // channels that keys do without once their rows are old; 0: they keep all
+	Index            Index      // how older rows are summarized
 }
 
 // rowBytes returns the sizes of a stored key and value.
@@ -40,6 +41,12 @@ func (c Config) rowBytes() (key, value int, err error) {
 	}
 	if c.Layers < 1 || c.Heads < 1 || c.KeyDim < 1 || c.ValueDim < 1 || c.Marks < 0 {
 		return 0, 0, fmt.Errorf("kvcache: %d layers of %d heads with keys of %d and values of %d", c.Layers, c.Heads, c.KeyDim, c.ValueDim)
+	}
+	if err := c.Index.check(); err != nil {
+		return 0, 0, err
+	}
+	if c.Index.Summary != NoSummary && (c.Pruned > 0 || c.Marks > 0) {
+		return 0, 0, fmt.Errorf("kvcache: rows that a policy drops or prunes cannot be in blocks")
 	}
 	if key, err = c.Type.RowBytes(c.KeyDim); err != nil {
 		return 0, 0, fmt.Errorf("kvcache: keys of a head: %w", err)
@@ -92,15 +99,17 @@ func (c Config) pageBytes(rows, wide, narrow int) (int64, error) {
 // Cache keeps the rows that it is given until it is told to drop some. One goroutine at a time may change it, but for Put
 // and Keep.
 type Cache struct {
-	cfg     Config
-	memory  memory
-	wide    pool   // of pages for keys with all their channels
-	narrow  pool   // for those without the ones that are pruned
-	lists   []list // [layers · heads]
-	seen    int    // rows per KV head, those dropped among them
-	evicted int    // what seen was when rows were last dropped by Keep
-	pruned  int    // the number of the first row whose key was not pruned
-	last    int32  // position of the newest row
+	cfg         Config
+	memory      memory
+	indexMemory memory
+	wide        pool   // of pages for keys with all their channels
+	narrow      pool   // for those without the ones that are pruned
+	index       pool   // for summaries of blocks
+	lists       []list // [layers · heads]
+	seen        int    // rows per KV head, those dropped among them
+	evicted     int    // what seen was when rows were last dropped by Keep
+	pruned      int    // the number of the first row whose key was not pruned
+	last        int32  // position of the newest row
 }
 
 // New makes an empty cache. The row type must be F32, F16 or Q8_0, and fit the head sizes.
@@ -117,9 +126,23 @@ func New(cfg Config) (*Cache, error) {
 	c.wide = pool{typ: cfg.Type, keyDim: cfg.KeyDim, key: key, value: value, release: cfg.Pruned > 0, memory: &c.memory}
 	c.narrow = c.wide
 	c.narrow.keyDim, c.narrow.key = cfg.KeyDim-cfg.Pruned, narrow
+	dim, mean := cfg.summaryDims()
+	typ := cfg.summaryType()
+	c.index = pool{typ: typ, keyDim: dim, memory: &c.indexMemory}
+	if c.index.key, err = typ.RowBytes(dim); err != nil {
+		return nil, err
+	}
+	if c.index.value, err = typ.RowBytes(mean); err != nil {
+		return nil, err
+	}
 	for i := range c.lists {
 		l := &c.lists[i]
+		l.cfg = &c.cfg
 		l.wide.pool, l.narrow.pool = &c.wide, &c.narrow
+		l.wide.clustered = cfg.Index.Summary == Centroid
+		l.summaries.blocks.pool, l.summaries.groups.pool = &c.index, &c.index
+		l.index.Blocks = View{Type: typ, KeyDim: dim, ValueDim: mean, KeyBytes: c.index.key, ValueBytes: c.index.value}
+		l.index.Groups = l.index.Blocks
 		l.view = View{Type: cfg.Type, KeyDim: cfg.KeyDim, ValueDim: cfg.ValueDim, KeyBytes: key, NarrowBytes: narrow, ValueBytes: value}
 		l.marks = make([][]float32, cfg.Marks)
 	}
@@ -199,6 +222,7 @@ func (c *Cache) MarkBytes() int64 {
 func (c *Cache) Trim() {
 	c.wide.trim()
 	c.narrow.trim()
+	c.index.trim()
 }
 
 // Append makes a row for each position, in every layer and head, and returns the number of the first: how many the cache
@@ -249,6 +273,9 @@ func (c *Cache) View(layer, head int) View { return c.list(layer, head).view }
 func (c *Cache) Keep(layer, head int, rows []int32) error {
 	if layer < 0 || layer >= c.cfg.Layers || head < 0 || head >= c.cfg.Heads {
 		return fmt.Errorf("kvcache: no head %d in layer %d", head, layer)
+	}
+	if c.cfg.Index.Summary != NoSummary {
+		return fmt.Errorf("kvcache: rows that are in blocks cannot be dropped one by one")
 	}
 	l := c.list(layer, head)
 	last := int32(-1)

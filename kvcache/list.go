@@ -10,6 +10,9 @@ type list struct {
 	cursor       int         // where a policy has come to among the rows
 	queries      asked
 	view         View
+	summaries    summaries
+	index        IndexView
+	cfg          *Config
 }
 
 // rows is the number of rows.
@@ -37,6 +40,9 @@ func (l *list) extend(positions []int32) {
 
 // cut drops all rows but the first n.
 func (l *list) cut(n int) {
+	if n < l.summaries.sealed {
+		l.unseal(n)
+	}
 	narrow := min(n, l.narrow.rows)
 	l.narrow.cut(narrow)
 	l.wide.cut(n - narrow)
@@ -45,6 +51,14 @@ func (l *list) cut(n int) {
 	}
 	l.cursor = min(l.cursor, n)
 	l.refresh(n)
+}
+
+// refreshIndex brings the view of the blocks up to date.
+func (l *list) refreshIndex() {
+	x := &l.summaries
+	l.index.Blocks.Spans = x.blocks.spans(l.index.Blocks.Spans[:0], 0, 0, nil)
+	l.index.Groups.Spans = x.groups.spans(l.index.Groups.Spans[:0], 0, 0, nil)
+	l.index.Sealed = x.sealed
 }
 
 // refresh brings the view up to date from a row on.

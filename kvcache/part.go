@@ -1,12 +1,18 @@
 package kvcache
 
-import "github.com/mneme-lm/mneme/kernels"
+import (
+	"slices"
+
+	"github.com/mneme-lm/mneme/kernels"
+)
 
 // part is neighbouring rows of a list, in pages of one size.
 type part struct {
 	pool  *pool
 	pages []*page
 	rows  int
+	// clustered says that positions may be in any order within a page.
+	clustered bool
 }
 
 // pagesOf is the number of pages that so many rows take.
@@ -137,8 +143,35 @@ func (p *part) spans(spans []Span, first, base int, channels []int32) []Span {
 		pg, n := p.pages[i], min(PageRows, p.rows-i*PageRows)
 		spans = append(spans, Span{
 			First: base + i*PageRows, Keys: pg.keys[:kernels.WholeGroups(n)*p.pool.key], Values: pg.values[:n*p.pool.value],
-			Positions: pg.positions[:n], Channels: channels,
+			Positions: pg.positions[:n], Channels: channels, Last: p.last(pg, n),
 		})
 	}
 	return spans
+}
+
+// last is the largest position of a page's first n rows.
+func (p *part) last(pg *page, n int) int32 {
+	if p.clustered {
+		return slices.Max(pg.positions[:n])
+	}
+	return pg.positions[n-1]
+}
+
+// reorder makes row first+i what row first+order[i] is, for all of them.
+func (p *part) reorder(first int, order []int32) {
+	k, v := p.pool.key, p.pool.value
+	keys, values, positions := make([]byte, len(order)*k), make([]byte, len(order)*v), make([]int32, len(order))
+	for i, from := range order {
+		pg, at := p.pages[(first+int(from))/PageRows], (first+int(from))%PageRows
+		kernels.TakeKey(keys[i*k:(i+1)*k], p.pool.typ, p.pool.keyDim, at, pg.keys)
+		copy(values[i*v:(i+1)*v], pg.values[at*v:])
+		positions[i] = pg.positions[at]
+	}
+	for at := first / PageRows; at < pagesOf(first+len(order)); at++ {
+		p.writable(at, min(PageRows, p.rows-at*PageRows))
+	}
+	p.put(first, keys, values)
+	for i, pos := range positions {
+		p.pages[(first+i)/PageRows].positions[(first+i)%PageRows] = pos
+	}
 }

@@ -26,6 +26,14 @@ import (
 //	4·rows      positions, int32
 //	4·rows      each mark, float32
 //
+// and, of a cache whose older rows are summarized,
+//
+//	4 bytes     rows that are sinks or in blocks, uint32
+//	4           blocks, uint32
+//	4           groups of blocks, uint32
+//	4·blocks    their first rows, int32; then their pages, as below
+//	4·groups    the first blocks of groups, int32; then their pages
+//
 // The second is the pages of each layer and KV head, narrow ones first, one after the other, each with its keys and then its
 // values as they lie in memory. What is beyond the last row is zeros.
 
@@ -74,6 +82,11 @@ func (s *Snapshot) WriteRows(to io.Writer) error {
 			return err
 		}
 		w = w[:0]
+		if s.cfg.Index.Summary != NoSummary {
+			if err := l.writeIndex(to, s.cfg); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -232,6 +245,12 @@ func (r *snapshotReader) list(l *saved, s *Snapshot) error {
 	for k := range l.marks {
 		l.marks[k] = r.floats(int(rows))
 	}
+	if r.cfg.Index.Summary == NoSummary {
+		return nil
+	}
+	if err := r.index(l); err != nil {
+		return fmt.Errorf("blocks: %w", err)
+	}
 	return nil
 }
 
@@ -264,7 +283,7 @@ func (r *snapshotReader) part(rows, key int, s *Snapshot, last *int32) (p shared
 		r.pages = r.pages[size:]
 		for i := range min(PageRows, rows-first) {
 			at := int32(r.uint32())
-			if at <= *last || at > s.last {
+			if at > s.last || at <= *last && r.cfg.Index.Summary != Centroid || at < 0 {
 				return p, fmt.Errorf("row %d is at position %d, after %d", first+i, at, *last)
 			}
 			pg.positions[i], *last = at, at

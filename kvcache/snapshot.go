@@ -22,6 +22,9 @@ type saved struct {
 	marks        [][]float32
 	cursor       int
 	queries      asked
+
+	blocks, groups sharedRows
+	sealed         int
 }
 
 // sharedRows is a part of them.
@@ -52,7 +55,11 @@ func (c *Cache) Snapshot() *Snapshot {
 	s := &Snapshot{cfg: c.cfg, lists: make([]saved, len(c.lists)), seen: c.seen, evicted: c.evicted, pruned: c.pruned, last: c.last}
 	for i := range c.lists {
 		l := &c.lists[i]
-		s.lists[i] = saved{l.narrow.share(), l.wide.share(), l.channels, cloneMarks(l.marks), l.cursor, l.queries.clone()}
+		s.lists[i] = saved{
+			narrow: l.narrow.share(), wide: l.wide.share(), channels: l.channels, marks: cloneMarks(l.marks), cursor: l.cursor,
+			queries: l.queries.clone(),
+			blocks:  l.summaries.blocks.share(), groups: l.summaries.groups.share(), sealed: l.summaries.sealed,
+		}
 	}
 	return s
 }
@@ -96,6 +103,10 @@ func (c *Cache) Restore(s *Snapshot) error {
 		l.narrow.adopt(&from.narrow)
 		l.wide.adopt(&from.wide)
 		l.channels, l.marks, l.cursor, l.queries = from.channels, cloneMarks(from.marks), from.cursor, from.queries.clone()
+		l.summaries.blocks.adopt(&from.blocks)
+		l.summaries.groups.adopt(&from.groups)
+		l.summaries.sealed = from.sealed
+		l.refreshIndex()
 		l.refresh(0)
 	}
 	c.seen, c.evicted, c.pruned, c.last = s.seen, s.evicted, s.pruned, s.last

@@ -3,16 +3,20 @@ package kvcache
 import (
 	"sort"
 
+	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
-// Span is a run of neighbouring rows of one layer and KV head.
+// Span is a run of neighbouring rows of one layer and KV head. Rows of clusters are in no order among each other; all others
+// are in that of their positions.
 type Span struct {
 	First     int     // number of its first row among those of the view
 	Keys      []byte  // whole groups of keys, interleaved (see kernels.KeyGroup)
 	Values    []byte  // [rows, value bytes]
-	Positions []int32 // [rows], ascending
+	Positions []int32 // [rows], ascending but in clusters
 	Channels  []int32 // of the keys that are stored, ascending; nil: all of them
+	Last      int32   // no row's position is larger
+	Skip      int     // so many of the first rows do not belong to the span: they share a group of keys with those that do
 }
 
 // Rows is the number of rows in the span.
@@ -21,10 +25,20 @@ func (s *Span) Rows() int { return len(s.Positions) }
 // Until returns the number of rows at positions up to and including pos: those that a query there may see.
 func (s *Span) Until(pos int32) int {
 	n := len(s.Positions)
-	if n == 0 || s.Positions[n-1] <= pos {
+	if n == 0 || s.Last <= pos {
 		return n
 	}
 	return sort.Search(n, func(i int) bool { return s.Positions[i] > pos })
+}
+
+// Part is rows [from, to) of a span of the view.
+func (v *View) Part(s *Span, from, to int) Span {
+	first := from / kernels.KeyGroup * kernels.KeyGroup
+	_, key := v.Key(s)
+	return Span{
+		First: s.First + first, Skip: from - first, Last: s.Last, Channels: s.Channels, Positions: s.Positions[first:to],
+		Keys: s.Keys[first*key : kernels.WholeGroups(to)*key], Values: s.Values[first*v.ValueBytes : to*v.ValueBytes],
+	}
 }
 
 // View is what attention sees of one layer and KV head: its rows, oldest first. It is read-only, and holds until the
@@ -63,22 +77,17 @@ func (v *View) Rows() int {
 	return last.First + last.Rows()
 }
 
-// Visible returns the numbers [from, to) of the rows that a query at pos may see: at positions up to its own, and within
-// the window, if that is not 0.
-func (v *View) Visible(pos, window int32) (from, to int) {
+// Visible returns the numbers [from, to) of the rows at positions first to last.
+func (v *View) Visible(first, last int32) (from, to int) {
 	until := func(pos int32) int {
-		i := sort.Search(len(v.Spans), func(i int) bool {
-			p := v.Spans[i].Positions
-			return p[len(p)-1] > pos
-		})
+		i := sort.Search(len(v.Spans), func(i int) bool { return v.Spans[i].Last > pos })
 		if i == len(v.Spans) {
 			return v.Rows()
 		}
 		return v.Spans[i].First + v.Spans[i].Until(pos)
 	}
-	to = until(pos)
-	if window > 0 {
-		from = until(pos - window)
+	if first > 0 {
+		from = until(first - 1)
 	}
-	return from, to
+	return from, until(last)
 }

@@ -1,0 +1,156 @@
+package kvcache
+
+import (
+	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/weights/quant"
+)
+
+// summarizer makes the summaries of a list's blocks.
+type summarizer struct {
+	impl    *kernels.Implementation
+	cfg     Config
+	list    *list
+	scratch *kernels.Scratch
+	group   []float32 // [keyDim][KeyGroup] keys
+	key     []float32 // a summary
+	row     []byte    // a summary as it is stored
+	number  [1]int32
+}
+
+func newSummarizer(impl *kernels.Implementation, c *Cache, l *list, s *kernels.Scratch) *summarizer {
+	return &summarizer{
+		impl: impl, cfg: c.cfg, list: l, scratch: s, group: make([]float32, c.cfg.KeyDim*kernels.KeyGroup),
+		key: make([]float32, l.summaries.blocks.pool.keyDim), row: make([]byte, l.summaries.blocks.pool.key),
+	}
+}
+
+// seal makes a block of the next rows.
+func (w *summarizer) seal() error {
+	x := &w.list.summaries
+	first, end := x.sealed, x.sealed+w.cfg.Index.Block
+	switch w.cfg.Index.Summary {
+	case Landmark:
+		if err := w.takeLast(end - 1); err != nil {
+			return err
+		}
+	case Bounds:
+		w.bounds(first, end)
+	default:
+		w.mean(first, end)
+	}
+	if err := w.add(&x.blocks, first); err != nil {
+		return err
+	}
+	x.sealed = end
+	if w.cfg.Index.grouped() && x.blocks.rows%GroupBlocks == 0 {
+		return w.addGroup()
+	}
+	return nil
+}
+
+// add appends the summary.
+func (w *summarizer) add(to *part, first int) error {
+	w.number[0] = int32(first)
+	if to.pool.typ != quant.F32 {
+		for i, v := range w.key {
+			w.key[i] = max(-mostHalf, min(v, mostHalf))
+		}
+	}
+	if err := quant.Encode(to.pool.typ, w.row, w.key); err != nil {
+		return err
+	}
+	to.extend(w.number[:])
+	to.put(to.rows-1, w.row, nil)
+	return nil
+}
+
+// each decodes the keys of rows [first, end), whole groups, and shows them group by group: [dim][KeyGroup].
+func (w *summarizer) each(p *part, first, end int, f func(group []float32)) {
+	for at := first; at < end; at += kernels.KeyGroup {
+		pg, in := p.pages[at/PageRows], at%PageRows
+		k := p.pool.key
+		dim := p.pool.keyDim
+		if len(w.group) < dim*kernels.KeyGroup {
+			w.group = make([]float32, dim*kernels.KeyGroup)
+		}
+		group := w.group[:dim*kernels.KeyGroup]
+		w.impl.WidenKeys(group, pg.keys[in*k:(in+kernels.KeyGroup)*k], p.pool.typ, dim, kernels.KeyGroup)
+		f(group)
+	}
+}
+
+// mean sets the summary to the mean of the keys of rows [first, end).
+func (w *summarizer) mean(first, end int) {
+	w.average(&w.list.wide, first, end)
+}
+
+func (w *summarizer) average(p *part, first, end int) {
+	clear(w.key)
+	w.each(p, first, end, func(group []float32) {
+		for d := range w.key {
+			sum := float32(0)
+			for _, v := range group[d*kernels.KeyGroup:][:kernels.KeyGroup] {
+				sum += v
+			}
+			w.key[d] += sum
+		}
+	})
+	by := 1 / float32(end-first)
+	for d := range w.key {
+		w.key[d] *= by
+	}
+}
+
+// bounds sets the summary to the largest and the least value of each channel of the keys of rows [first, end).
+func (w *summarizer) bounds(first, end int) {
+	n := w.cfg.KeyDim
+	begun := false
+	w.each(&w.list.wide, first, end, func(group []float32) {
+		for d := range n {
+			lanes := group[d*kernels.KeyGroup:][:kernels.KeyGroup]
+			most, least := lanes[0], lanes[0]
+			for _, v := range lanes[1:] {
+				most, least = max(most, v), min(least, v)
+			}
+			if begun {
+				most, least = max(most, w.key[d]), min(least, w.key[n+d])
+			}
+			w.key[d], w.key[n+d] = most, least
+		}
+		begun = true
+	})
+}
+
+// takeLast sets the summary to the key of a row.
+func (w *summarizer) takeLast(r int) error {
+	p := &w.list.wide
+	stored := make([]byte, p.pool.key)
+	kernels.TakeKey(stored, p.pool.typ, p.pool.keyDim, r%PageRows, p.pages[r/PageRows].keys)
+	return quant.Decode(p.pool.typ, w.key, stored)
+}
+
+// addGroup summarizes the last GroupBlocks blocks together.
+func (w *summarizer) addGroup() error {
+	x := &w.list.summaries
+	first := x.blocks.rows - GroupBlocks
+	if w.cfg.Index.Summary == Mean {
+		w.average(&x.blocks, first, x.blocks.rows)
+		return w.add(&x.groups, first)
+	}
+	n := w.cfg.KeyDim
+	w.each(&x.blocks, first, x.blocks.rows, func(group []float32) {
+		for d := range w.key {
+			lanes := group[d*kernels.KeyGroup:][:kernels.KeyGroup]
+			bound := lanes[0]
+			for _, v := range lanes[1:] {
+				if d < n {
+					bound = max(bound, v)
+				} else {
+					bound = min(bound, v)
+				}
+			}
+			w.key[d] = bound
+		}
+	})
+	return w.add(&x.groups, first)
+}
