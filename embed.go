@@ -37,7 +37,7 @@ func (h hiddenStates) Embed(ctx context.Context, text string, _ bool) ([]float32
 		return nil, errors.New("mneme: embedding of an empty text")
 	}
 	ids = ids[:min(len(ids), embedTokens)]
-	s, err := m.net.NewSequence(quant.F16, len(ids), nil)
+	s, err := m.net.NewSequence(model.SequenceOptions{Rows: quant.F16, Context: len(ids)})
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (o *sessionOptions) eviction(m *Model) (*kvcache.Eviction, error) {
 		return nil, err
 	}
 	if base == kvcache.Full {
-		if o.budget > 0 || o.budgets != nil {
+		if o.budget > 0 && !o.opensSome() || o.budgets != nil {
 			return nil, fmt.Errorf("mneme: a budget of rows is for a policy that drops some: %q keeps them all", kvcache.Full)
 		}
 		if policy == kvcache.Full {

@@ -16,13 +16,14 @@ const DefaultPrefillBlock = 512
 type SessionOption func(*sessionOptions)
 
 type sessionOptions struct {
-	rows    quant.Type
-	context int
-	block   int
-	policy  string
-	budget  int
-	budgets []int
-	trace   func(Eviction)
+	rows      quant.Type
+	context   int
+	block     int
+	policy    string
+	budget    int
+	budgets   []int
+	trace     func(Eviction)
+	attention string
 }
 
 // WithKVType sets the type of the rows in the KV cache: quant.F16 (the default), quant.F32 or quant.Q8_0.
@@ -43,8 +44,17 @@ func WithPrefillBlock(tokens int) SessionOption { return func(o *sessionOptions)
 func WithPolicy(policy string) SessionOption { return func(o *sessionOptions) { o.policy = policy } }
 
 // WithKVBudget sets how many rows the KV cache keeps per KV head, for policies other than "full". While a prompt is read,
-// the rows of one block come on top of them.
+// the rows of one block come on top of them. With an attention method that opens some of the rows it is the number of these,
+// and the cache keeps all of them.
 func WithKVBudget(rows int) SessionOption { return func(o *sessionOptions) { o.budget = rows } }
+
+// WithAttention chooses how queries attend to the cache, as name:key=value,key=value, one of [AttentionMethods]: "full", to all
+// rows; "chunked", to those nearby; "retrieval", to as many as WithKVBudget says, those that promise the most; "landmark",
+// the same for models that were trained with landmark tokens. Empty, the default, is what the model's file says, which is
+// "full" for most.
+func WithAttention(method string) SessionOption {
+	return func(o *sessionOptions) { o.attention = method }
+}
 
 // WithLayerBudgets sets a budget for each layer, in place of the same for all: see WithKVBudget.
 func WithLayerBudgets(rows []int) SessionOption {

@@ -59,10 +59,10 @@ type profiling struct {
 
 func (p *profiling) run(ctx context.Context, tokens []int32) (err error) {
 	p.total = 2 * len(tokens)
-	if p.full, err = p.model.net.NewSequence(quant.F32, len(tokens), nil); err != nil {
+	if p.full, err = p.model.net.NewSequence(model.SequenceOptions{Rows: quant.F32, Context: len(tokens)}); err != nil {
 		return err
 	}
-	if p.block, err = p.model.net.NewSequence(quant.F32, len(tokens), nil); err != nil {
+	if p.block, err = p.model.net.NewSequence(model.SequenceOptions{Rows: quant.F32, Context: len(tokens)}); err != nil {
 		return err
 	}
 	stop, end := stopWith(ctx)

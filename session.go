@@ -92,7 +92,11 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sequence, err := m.net.NewSequence(o.rows, o.context, eviction)
+	method, err := o.method()
+	if err != nil {
+		return nil, err
+	}
+	sequence, err := m.net.NewSequence(model.SequenceOptions{Rows: o.rows, Context: o.context, Eviction: eviction, Attention: method})
 	if err != nil {
 		return nil, err
 	}

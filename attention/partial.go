@@ -93,6 +93,9 @@ type Scratch struct {
 	scores      []float32
 	total, next []float32
 	turn        kernels.Turn
+	chosen      choice
+	signed      []float32 // queries as they meet bounds
+	groups      []int32   // of blocks, that are looked at
 }
 
 // NewScratch makes scratch memory that shares a thread's kernel scratch.

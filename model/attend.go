@@ -42,13 +42,17 @@ type attending struct {
 
 	kept       []float32 // [tiles that have them kept, heads, keptStride] scores
 	keptStride int
+
+	weighed   []int              // rows whose attention is weighed
+	retrieves bool               // some sequence opens a part of its rows
+	openings  []attention.Opened // of tiles and KV heads, where it does and several threads work on one
 }
 
 // resize cuts a batch into tiles.
 func (a *attending) resize(m *Model, rows []Row, threads int) {
 	group := m.Heads / m.KVHeads
 	most := m.tileRows()
-	a.tiles, a.positions, a.segments = a.tiles[:0], a.positions[:0], 1
+	a.tiles, a.positions, a.segments, a.retrieves = a.tiles[:0], a.positions[:0], 1, false
 	widest, longest := 1, 0
 	for i := range rows {
 		a.positions = append(a.positions, rows[i].Position)
@@ -58,14 +62,19 @@ func (a *attending) resize(m *Model, rows []Row, threads int) {
 			continue
 		}
 		a.tiles = append(a.tiles, tile{first: i, rows: 1})
-		longest = max(longest, rows[i].Sequence.Cache.MostSpans())
+		longest = max(longest, rows[i].Sequence.mostSpans())
+		a.retrieves = a.retrieves || rows[i].Sequence.Opens()
 	}
 	a.watch(rows)
+	a.weigh(m, rows)
 	a.keep(m, rows)
 	if threads > 1 && len(a.tiles)*m.KVHeads < sharedTiles*threads {
 		a.segments = max(1, segmentsOf(longest))
 	}
 	if a.segments > 1 {
+		for a.retrieves && len(a.openings) < len(a.tiles)*m.KVHeads {
+			a.openings = append(a.openings, attention.Opened{})
+		}
 		grow(&a.partials, len(a.tiles)*m.KVHeads*a.segments*attention.PartialFloats(widest*group, m.ValueDim))
 	}
 }
@@ -116,24 +125,25 @@ func encodeRow(memory *[]byte, t quant.Type, x []float32) ([]byte, error) {
 
 // attend sets attended, in all its forms, to what each row sees in its sequence's cache.
 func (p *pass) attend(l *layer) {
-	m := p.model
-	p.params = attention.Params{Scale: m.AttentionScale, Softcap: m.AttentionSoftcap, Window: int32(l.window)}
-	n := len(p.tiles) * m.KVHeads
+	n := len(p.tiles) * p.model.KVHeads
 	if p.segments == 1 {
 		p.w.For(n, 1, func(from, to int) {
 			for at := from; at < to; at++ {
 				t, h := p.tileAt(at)
 				q, view := p.queries(l, t, h)
-				attention.Full(p.impl, &q, &view, &p.params, p.attn)
+				p.open(l, t, h, &q, &view, &p.opened)
+				attention.Full(p.impl, &q, &p.opened.View, &p.params, p.attn)
 				p.convertHeads(at)
 			}
 		})
 	} else {
+		p.openAll(l, n)
 		p.w.For(n*p.segments, 1, func(from, to int) {
 			for at := from; at < to; at++ {
 				t, h := p.tileAt(at / p.segments)
 				q, view := p.queries(l, t, h)
-				attention.Segment(p.impl, &q, &view, at%p.segments, &p.params, p.partial(at), p.attn)
+				p.setParams(l, t)
+				attention.Segment(p.impl, &q, p.openedAt(at/p.segments, &view), at%p.segments, &p.params, p.partial(at), p.attn)
 			}
 		})
 		p.w.Barrier()
@@ -154,6 +164,48 @@ func (p *pass) attend(l *layer) {
 		}
 	})
 	p.w.Barrier()
+}
+
+// setParams sets what attention asks of the queries of a tile.
+func (p *pass) setParams(l *layer, t tile) {
+	m := p.model
+	p.params = attention.Params{Scale: m.AttentionScale, Softcap: m.AttentionSoftcap, Window: int32(l.window)}
+	p.batch[t.first].Sequence.Attention.Narrow(l.index, &p.params)
+}
+
+// open finds out which rows the queries of a tile and KV head open.
+func (p *pass) open(l *layer, t tile, h int, q *attention.Queries, view *kvcache.View, to *attention.Opened) {
+	p.setParams(l, t)
+	s := p.batch[t.first].Sequence
+	r := s.retrieval(l)
+	if r == nil {
+		to.All(view)
+		return
+	}
+	r.Open(p.impl, q, view, s.Cache.Index(l.index, h), s.Cache.Seen()-p.before[s].seen, &p.params, p.attn, to)
+}
+
+// openAll finds out which rows the queries of all tiles open, where threads then work on a tile together.
+func (p *pass) openAll(l *layer, n int) {
+	if !p.retrieves {
+		return
+	}
+	p.w.For(n, 1, func(from, to int) {
+		for at := from; at < to; at++ {
+			t, h := p.tileAt(at)
+			q, view := p.queries(l, t, h)
+			p.open(l, t, h, &q, &view, &p.openings[at])
+		}
+	})
+	p.w.Barrier()
+}
+
+// openedAt is what the queries of a tile and KV head meet of a view, after openAll.
+func (p *pass) openedAt(at int, view *kvcache.View) *kvcache.View {
+	if !p.retrieves {
+		return view
+	}
+	return &p.openings[at].View
 }
 
 // tileAt returns the tile and the KV head of number at.
@@ -189,7 +241,7 @@ func (p *pass) merge(l *layer, at int) {
 	t, h := p.tileAt(at)
 	q, view := p.queries(l, t, h)
 	total := p.partial(at * p.segments)
-	for s := 1; s < attention.Segments(&view); s++ {
+	for s := 1; s < attention.Segments(p.openedAt(at, &view)); s++ {
 		next := p.partial(at*p.segments + s)
 		total.Merge(p.impl, &next)
 	}

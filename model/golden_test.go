@@ -155,7 +155,7 @@ func goldenRows(m *Model) quant.Type {
 
 func newSequence(t *testing.T, m *Model, rows quant.Type) *Sequence {
 	t.Helper()
-	seq, err := m.NewSequence(rows, 0, nil)
+	seq, err := m.NewSequence(SequenceOptions{Rows: rows})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,6 +101,7 @@ func (p *pass) observeHead(l *layer, t tile, head int) {
 	if needs.Past {
 		limit = s.Cache.Len(l.index, head) - (s.Cache.Seen() - p.before[s].seen)
 	}
+	p.setParams(l, t)
 	policy, rows := s.Eviction.Policy(), s.Cache.RowsOf(l.index, head)
 	query := kvcache.Query{Of: t.rows, Group: m.Heads / m.KVHeads}
 	attention.Weights(p.impl, &q, &view, limit, &p.params, p.attn, func(i, h int, weights []float32) {

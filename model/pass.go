@@ -14,6 +14,7 @@ type pass struct {
 	attn       *attention.Scratch
 	params     attention.Params
 	turn       kernels.Turn
+	opened     attention.Opened
 	key, value []byte    // rows for the cache
 	gate, up   []float32 // products of a piece of the feed-forward layer's matrices
 }
@@ -105,6 +106,7 @@ func (p *pass) attention(l *layer) {
 	p.rotateAndStore(l)
 	p.attend(l)
 	p.observe(l)
+	p.weighMass(l)
 	p.multiply(p.attended, product{&l.o, p.change, nil})
 }
 

@@ -17,7 +17,7 @@ func thinking(t *testing.T, m *Model, policy string) *Sequence {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := m.NewSequence(quant.F16, 0, e)
+	s, err := m.NewSequence(SequenceOptions{Rows: quant.F16, Eviction: e})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -142,7 +142,7 @@ func TestLongFactors(t *testing.T) {
 	if err := r.Forward([]Row{{3, 16, seq, true}}, nil, nil); !errors.Is(err, ErrContext) {
 		t.Fatalf("beyond the original context: %v", err)
 	}
-	far, err := m.NewSequence(quant.F32, 17, nil)
+	far, err := m.NewSequence(SequenceOptions{Rows: quant.F32, Context: 17})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,6 +102,9 @@ func (r *Runner) run(rows []Row, stop *atomic.Bool, hidden bool, each func(row i
 	if len(rows) == 0 {
 		return nil
 	}
+	if err := r.seal(rows); err != nil {
+		return err
+	}
 	if err := r.admit(rows); err != nil {
 		r.rollBack()
 		return err

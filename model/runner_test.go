@@ -126,7 +126,7 @@ func TestConcurrentForwards(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			seq, err := m.NewSequence(quant.F16, 0, nil)
+			seq, err := m.NewSequence(SequenceOptions{Rows: quant.F16})
 			if err != nil {
 				t.Error(err)
 				return

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
@@ -19,33 +20,50 @@ type Sequence struct {
 	Eviction *kvcache.Eviction
 	// Probing says that the next batch is a text that the policy scores rows by, which will be taken out again.
 	Probing bool
+	// Attention is how queries attend to the cache; nil: as the model says, to all rows.
+	Attention *attention.Method
+	// Mass, if it is not nil, receives the shares of the next batch's last query's attention that the rows which it opens
+	// hold: [layers][heads].
+	Mass []float64
 
 	model *Model
 	rope  *ropeTable
 	limit int // positions; 0: none
 }
 
-// NewSequence makes an empty sequence that stores keys and values in rows of the given type, within the budget of an
-// eviction policy if that is not nil.
-//
-// context is the number of tokens that it is to hold. It matters only for models with two sets of RoPE factors (Phi-3's
-// long-context ones): up to the original context the short factors apply, beyond it the long ones, and a sequence
-// cannot change over. 0 chooses the short ones. Other models read on without limit.
-func (m *Model) NewSequence(rows quant.Type, context int, eviction *kvcache.Eviction) (*Sequence, error) {
-	cfg := m.CacheConfig(rows)
-	if eviction != nil {
+// SequenceOptions say what a sequence keeps and how it is attended to. The zero value is a text of float32 rows.
+type SequenceOptions struct {
+	Rows quant.Type // of keys and values
+	// Context is the number of tokens that it is to hold. It matters only for models with two sets of RoPE factors (Phi-3's
+	// long-context ones): up to the original context the short factors apply, beyond it the long ones, and a sequence cannot
+	// change over. 0 chooses the short ones. Other models read on without limit.
+	Context   int
+	Eviction  *kvcache.Eviction
+	Attention *attention.Method
+}
+
+// NewSequence makes an empty sequence.
+func (m *Model) NewSequence(o SequenceOptions) (*Sequence, error) {
+	cfg := m.CacheConfig(o.Rows)
+	if o.Eviction != nil {
 		var err error
-		if cfg, err = eviction.Shape(cfg); err != nil {
+		if cfg, err = o.Eviction.Shape(cfg); err != nil {
 			return nil, err
+		}
+	}
+	if o.Attention != nil {
+		cfg.Index = o.Attention.Index()
+		if o.Eviction != nil && cfg.Index != (kvcache.Index{}) {
+			return nil, fmt.Errorf("model: attention %s finds rows by their blocks, and policy %s drops rows out of them: choose one of the two", o.Attention.Name(), o.Eviction.Name())
 		}
 	}
 	cache, err := kvcache.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	s := &Sequence{Cache: cache, Eviction: eviction, model: m, rope: m.rope}
+	s := &Sequence{Cache: cache, Eviction: o.Eviction, Attention: o.Attention, model: m, rope: m.rope}
 	if m.longRope != nil {
-		if context > m.Rope.OriginalContext {
+		if o.Context > m.Rope.OriginalContext {
 			s.rope = m.longRope
 		} else {
 			s.limit = m.Rope.OriginalContext
@@ -85,4 +103,24 @@ func (s *Sequence) fits(pos int32) error {
 		return fmt.Errorf("model: position %d: the sequence was made for %d tokens (short RoPE factors): %w", pos, s.limit, ErrContext)
 	}
 	return nil
+}
+
+// retrieval is how blocks of a layer's rows are opened; nil: all rows are.
+func (s *Sequence) retrieval(l *layer) *attention.Retrieval {
+	if s.Attention == nil || l.window > 0 {
+		return nil
+	}
+	return s.Attention.Retrieval
+}
+
+// Opens reports whether queries open some of the rows that they may see.
+func (s *Sequence) Opens() bool { return s.Attention != nil && s.Attention.Retrieval != nil }
+
+// mostSpans is the most spans that queries meet of a KV head.
+func (s *Sequence) mostSpans() int {
+	n := s.Cache.MostSpans()
+	if !s.Opens() {
+		return n
+	}
+	return min(n, s.Attention.Retrieval.MostSpans(s.Cache.Unsealed()))
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mneme-lm/mneme"
+	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/mneme-lm/mneme/weights/quant"
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ type memoryFlags struct {
 	block     int
 	rows      choice
 	cache     string
-	attention choice
+	attention string
 	learned   choice
 	budget    int
 	trace     string
@@ -28,21 +29,21 @@ type memoryFlags struct {
 // add gives a command the flags; context is the help of --ctx.
 func (f *memoryFlags) add(cmd *cobra.Command, context string) {
 	f.rows = choice{value: "f16", offered: []string{"f32", "f16", "q8_0"}}
-	f.attention = choice{value: "full", offered: []string{"full"}, planned: true}
 	f.learned = choice{value: "auto", offered: []string{"auto", "none"}, planned: true}
 	addGroup(cmd, "Memory", func(set *pflag.FlagSet) {
 		set.IntVarP(&f.context, "ctx", "c", 0, context)
 		set.Var(&f.rows, "kv-type", "`type` of the rows of the KV cache: f32, f16 or q8_0")
 		set.StringVar(&f.cache, "kv", kvcache.Full, "`policy` of the KV cache: full keeps every token; name:key=value,… gives parameters (see infer policies)")
-		set.IntVar(&f.budget, "kv-budget", 0, "`number` of rows to keep per KV head, the mean over layers; 0: no bound, for full alone")
+		set.IntVar(&f.budget, "kv-budget", 0, "`number` of rows to keep per KV head, the mean over layers, or with --attention landmark and retrieval of rows to open at a time; 0: no bound")
 		set.StringVar(&f.trace, "trace", "", "write what each layer and KV head keeps, whenever rows are dropped, to a `file` of JSON lines")
-		set.Var(&f.attention, "attention", "`kind` of attention: full")
+		set.StringVar(&f.attention, "attention", "", "`method` of attention: full, chunked, landmark or retrieval; name:key=value,… gives parameters (see infer policies); without it what the model's metadata says")
 		set.Var(&f.learned, "memory", "`kind` of learned memory: auto (what the model's metadata says) or none")
 		set.IntVar(&f.block, "prefill-block", mneme.DefaultPrefillBlock, "`number` of prompt tokens that go through the model at once")
 	})
-	for name, c := range map[string]*choice{"kv-type": &f.rows, "attention": &f.attention, "memory": &f.learned} {
+	for name, c := range map[string]*choice{"kv-type": &f.rows, "memory": &f.learned} {
 		cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(c.offered, cobra.ShellCompDirectiveNoFileComp))
 	}
+	cmd.RegisterFlagCompletionFunc("attention", cobra.FixedCompletions(attention.Names(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("kv", cobra.FixedCompletions(kvcache.Names(), cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -56,6 +57,9 @@ func (f *memoryFlags) options() ([]mneme.SessionOption, error) {
 	case f.budget < 0:
 		return nil, usagef("--kv-budget is %d, want 0 (no bound) or more", f.budget)
 	}
+	if err := f.checkAttention(); err != nil {
+		return nil, err
+	}
 	if err := f.checkPolicy(); err != nil {
 		return nil, err
 	}
@@ -65,6 +69,7 @@ func (f *memoryFlags) options() ([]mneme.SessionOption, error) {
 	}
 	options := []mneme.SessionOption{
 		mneme.WithKVType(rows), mneme.WithPrefillBlock(f.block), mneme.WithPolicy(f.cache), mneme.WithKVBudget(f.budget),
+		mneme.WithAttention(f.attention),
 	}
 	if f.trace == "" {
 		return options, nil
@@ -85,6 +90,27 @@ func (f *memoryFlags) finish(err *error) {
 	}
 }
 
+// opens reports whether the budget is that of rows to open.
+func (f *memoryFlags) opens() bool {
+	kind, err := attention.KindOf(f.attention)
+	return err == nil && kind.Budget
+}
+
+// checkAttention finds what is wrong with the method before a model is opened.
+func (f *memoryFlags) checkAttention() error {
+	if f.attention == "" {
+		return nil
+	}
+	budget := 0
+	if f.opens() {
+		budget = f.budget
+	}
+	if _, err := attention.NewMethod(f.attention, budget); err != nil {
+		return usagef("--attention: %w", err)
+	}
+	return nil
+}
+
 // checkPolicy finds what is wrong with the policy before a model is opened.
 func (f *memoryFlags) checkPolicy() error {
 	name, err := kvcache.Base(f.cache)
@@ -95,7 +121,7 @@ func (f *memoryFlags) checkPolicy() error {
 	switch known := kvcache.Names(); {
 	case !slices.Contains(known, name):
 		return usagef("--kv: there is no policy %q (there is: %s)", name, strings.Join(known, ", "))
-	case name == kvcache.Full && f.budget > 0:
+	case name == kvcache.Full && f.budget > 0 && !f.opens():
 		return usagef("--kv-budget %d: --kv full keeps every row; the policies that drop some are %s", f.budget, strings.Join(known[1:], ", "))
 	case f.cache == kvcache.Full:
 		return nil

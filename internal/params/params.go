@@ -98,6 +98,14 @@ func (p *Params) Word(key string, words ...string) string {
 	return text
 }
 
+// Text takes any text.
+func (p *Params) Text(key, fallback string) string {
+	if text, ok := p.take(key); ok {
+		return text
+	}
+	return fallback
+}
+
 // Done returns the first complaint: about a value, or a parameter that nothing asked for.
 func (p *Params) Done() error {
 	if p.err != nil {

@@ -1,0 +1,282 @@
+package attention
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/mneme-lm/mneme/internal/params"
+	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/kvcache"
+)
+
+// Retrieval opens, of a long text, the blocks of rows whose summaries promise the most, beside the first rows and the
+// newest ones. It needs no training: for blocks with bounds see Tang et al. 2024 (Quest, arXiv 2406.10774), for clusters
+// Chen et al. 2025 (RetroInfer, arXiv 2505.02922).
+type Retrieval struct {
+	Index    kvcache.Index
+	Rows     int     // opened at a time, the first and the newest ones among them
+	Local    int     // newest rows that are in no block
+	Estimate float64 // share of the clusters that are not opened but estimated by their means
+}
+
+// DefaultBlock is the number of rows of a block, and DefaultSegment that of a segment that is clustered, unless others are
+// asked for; clusters have sixteen rows on the average, as in the paper.
+const (
+	DefaultBlock   = 64
+	DefaultCluster = 16
+	DefaultSegment = 1024
+	DefaultLocal   = 64
+)
+
+var retrievalKind = Kind{
+	Name: "retrieval", Title: "the blocks of a long text whose summaries promise the most, for any model",
+	Paper: "Tang et al. 2024, arXiv 2406.10774 (summary=bounds); Chen et al. 2025, arXiv 2505.02922 (summary=clusters)", Budget: true,
+	parse: func(m *Method, p *params.Params, budget int) {
+		const most = 1 << 20
+		r := &Retrieval{Rows: budget}
+		block := DefaultBlock
+		switch p.Word("summary", "mean", "bounds", "clusters") {
+		case "mean":
+			r.Index.Summary = kvcache.Mean
+		case "bounds":
+			r.Index.Summary = kvcache.Bounds
+		case "clusters":
+			r.Index.Summary = kvcache.Centroid
+			r.Index.Segment = kernels.WholeGroups(p.Int("segment", DefaultSegment, 1, most))
+			r.Estimate = p.Float("estimate", 0, 0, 1)
+			block = DefaultCluster
+		}
+		r.Index.Block = kernels.WholeGroups(p.Int("block", block, 1, most))
+		r.Index.Sinks = kernels.WholeGroups(p.Int("sinks", kvcache.DefaultSinks, 0, most))
+		r.Local = p.Int("local", DefaultLocal, 1, most)
+		m.Retrieval = r
+	},
+}
+
+// check returns an error unless the budget has room for what is always open, and a block.
+func (r *Retrieval) check() error {
+	if r.Rows == 0 {
+		return errBudget
+	}
+	if least := r.always() + r.Index.Block; r.Rows < least {
+		return fmt.Errorf("attention: a budget of %d rows has no room for %d sinks, the %d rows that may be in no block yet, and a block of %d",
+			r.Rows, r.Index.Sinks, r.always()-r.Index.Sinks, r.Index.Block)
+	}
+	return nil
+}
+
+// always is the most rows that are open whatever the queries ask for, before any rows that are read beside a query.
+func (r *Retrieval) always() int {
+	return r.Index.Sinks + r.Local + max(r.Index.Block, r.Index.Segment)
+}
+
+// Opened is what some queries open of a view. Its memory is used again and again.
+type Opened struct {
+	View  kvcache.View
+	spans []kvcache.Span
+}
+
+// All opens everything.
+func (o *Opened) All(view *kvcache.View) { o.View = *view }
+
+// begin opens nothing of a view yet.
+func (o *Opened) begin(view *kvcache.View) {
+	o.View, o.spans = *view, o.spans[:0]
+}
+
+// add opens rows [from, to).
+func (o *Opened) add(view *kvcache.View, from, to int) {
+	for from < to {
+		span := &view.Spans[from/kvcache.PageRows]
+		end := min(to-span.First, span.Rows())
+		o.spans = append(o.spans, view.Part(span, from-span.First, end))
+		from = span.First + end
+	}
+	o.View.Spans = o.spans
+}
+
+// blocks is how many blocks are opened of a text of so many rows, of which the last ones are fresh: read together, beside
+// each other. The first of them counts, the others are beyond the budget.
+func (r *Retrieval) blocks(rows, sealed, fresh int) int {
+	return (r.Rows - r.Index.Sinks - (rows - fresh + 1 - sealed)) / r.Index.Block
+}
+
+// Open chooses what queries that share a KV head open of its rows, of which so many were read together with the queries.
+func (r *Retrieval) Open(impl *kernels.Implementation, q *Queries, view *kvcache.View, index *kvcache.IndexView, fresh int, p *Params, s *Scratch, to *Opened) {
+	n, k := index.Blocks.Rows(), r.blocks(view.Rows(), index.Sealed, fresh)
+	if k >= n || view.Rows()-fresh < r.Rows {
+		to.All(view)
+		return
+	}
+	s.pack(q, view)
+	c := s.choice(r, q, view)
+	c.scan(impl, index, k, p, s)
+	to.begin(view)
+	from, end := 0, r.Index.Sinks
+	for _, b := range c.choose(k, r.room(k), index) {
+		first, after := index.Rows(int(b))
+		if first != end {
+			to.add(view, from, end)
+			from = first
+		}
+		end = after
+	}
+	if end != index.Sealed {
+		to.add(view, from, end)
+		from = index.Sealed
+	}
+	to.add(view, from, view.Rows())
+}
+
+// MostSpans is the most spans that are opened of a long text, of which so many rows are in no block: sinks, blocks, and the
+// rest, each of which may end a page further than it begins.
+func (r *Retrieval) MostSpans(unsealed int) int {
+	pages := func(rows int) int { return rows/kvcache.PageRows + 2 }
+	return pages(r.Index.Sinks) + r.Rows/r.Index.Block*pages(r.Index.Block) + pages(unsealed)
+}
+
+// room is the number of rows of k blocks.
+func (r *Retrieval) room(k int) int { return k * r.Index.Block }
+
+// choice is the search for the blocks that some queries open.
+type choice struct {
+	queries []float32 // [m, dim] as summaries meet them
+	dim     int
+	scores  []float32 // [m, stride] with the candidates
+	stride  int
+	blocks  []int32   // the candidates, ascending
+	worth   []float32 // of each candidate
+	order   []int32
+}
+
+// choice begins a search: queries become what the inner product with a summary means.
+func (s *Scratch) choice(r *Retrieval, q *Queries, view *kvcache.View) *choice {
+	c := &s.chosen
+	c.dim = view.KeyDim
+	if r.Index.Summary != kvcache.Bounds {
+		c.queries = s.queries
+		return c
+	}
+	// The largest product of a query with any key within bounds is Σ max(q·most, q·least), that of (q⁺, q⁻) with both.
+	m := len(s.queries) / c.dim
+	c.queries = s.room(&s.signed, 2*len(s.queries))
+	for i := range m {
+		to := c.queries[2*i*c.dim:]
+		for d, v := range s.queries[i*c.dim : (i+1)*c.dim] {
+			to[d], to[c.dim+d] = max(v, 0), min(v, 0)
+		}
+	}
+	c.dim *= 2
+	return c
+}
+
+// twoLevels is the number of blocks from which groups of them are looked at first: below, to look at all blocks is as fast.
+// candidates is how many times as many blocks are then looked at as will be opened.
+const (
+	twoLevels  = 1024
+	candidates = 8
+)
+
+// scan scores the blocks that come into question, for each of which there is a worth afterwards.
+func (c *choice) scan(impl *kernels.Implementation, index *kvcache.IndexView, k int, p *Params, s *Scratch) {
+	n, groups := index.Blocks.Rows(), index.Groups.Rows()
+	if wanted := (candidates*k + kvcache.GroupBlocks - 1) / kvcache.GroupBlocks; n >= twoLevels && groups > 2*wanted {
+		c.begin(groups)
+		c.add(impl, &index.Groups, 0, groups, s)
+		c.rate(impl, p)
+		c.top(wanted)
+		chosen := append(s.groups[:0], c.blocks...)
+		s.groups = chosen
+		rest := groups * kvcache.GroupBlocks
+		c.begin(wanted*kvcache.GroupBlocks + n - rest)
+		for _, g := range chosen {
+			first := int(g) * kvcache.GroupBlocks
+			c.add(impl, &index.Blocks, first, first+kvcache.GroupBlocks, s)
+		}
+		c.add(impl, &index.Blocks, rest, n, s)
+	} else {
+		c.begin(n)
+		c.add(impl, &index.Blocks, 0, n, s)
+	}
+	c.rate(impl, p)
+}
+
+// begin makes room for n candidates.
+func (c *choice) begin(n int) {
+	m := len(c.queries) / c.dim
+	c.stride = kernels.WholeGroups(n)
+	if cap(c.scores) < m*c.stride {
+		c.scores = make([]float32, m*c.stride+m*c.stride/4)
+	}
+	c.scores, c.blocks = c.scores[:m*c.stride], c.blocks[:0]
+}
+
+// add scores the summaries [from, to); the first one begins a group of keys.
+func (c *choice) add(impl *kernels.Implementation, view *kvcache.View, from, to int, s *Scratch) {
+	for from < to {
+		span := &view.Spans[from/kvcache.PageRows]
+		first := from - span.First
+		n := min(to-from, span.Rows()-first)
+		whole := kernels.WholeGroups(n)
+		keys := span.Keys[first*view.KeyBytes : (first+whole)*view.KeyBytes]
+		impl.Scores(c.scores[len(c.blocks):], c.stride, c.queries, c.dim, keys, view.Type, whole, nil, s.kernels)
+		for i := range n {
+			c.blocks = append(c.blocks, int32(from+i))
+		}
+		from += n
+	}
+}
+
+// rate sets the candidates' worth: for one query the score, for several the sum of the softmax of each one's scores.
+func (c *choice) rate(impl *kernels.Implementation, p *Params) {
+	n := len(c.blocks)
+	if len(c.scores) == c.stride {
+		c.worth = c.scores[:n]
+		return
+	}
+	for i := 0; i < len(c.scores); i += c.stride {
+		row := c.scores[i : i+c.stride]
+		fill(row[n:], hidden)
+		_, sum := impl.Softmax(row, p.Scale, hidden)
+		if i == 0 {
+			for j := range row {
+				row[j] /= sum
+			}
+			continue
+		}
+		impl.Axpy(1/sum, row, c.scores[:c.stride])
+	}
+	c.worth = c.scores[:n]
+}
+
+// choose returns the k best candidates, ascending, of which as many as have no more than so many rows together.
+func (c *choice) choose(k, rows int, index *kvcache.IndexView) []int32 {
+	c.top(k)
+	return c.blocks
+}
+
+// top leaves the k best candidates, in their order. Of those with the same worth the newer ones stay.
+func (c *choice) top(k int) {
+	if k >= len(c.blocks) {
+		return
+	}
+	c.order = c.order[:0]
+	for i := range c.blocks {
+		c.order = append(c.order, int32(i))
+	}
+	slices.SortFunc(c.order, func(a, b int32) int {
+		if c.worth[a] != c.worth[b] {
+			if c.worth[a] > c.worth[b] {
+				return -1
+			}
+			return 1
+		}
+		return int(b - a)
+	})
+	best := c.order[:k]
+	slices.Sort(best)
+	for i, at := range best {
+		c.blocks[i] = c.blocks[at]
+	}
+	c.blocks = c.blocks[:k]
+}

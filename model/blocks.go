@@ -1,0 +1,97 @@
+package model
+
+import (
+	"github.com/mneme-lm/mneme/attention"
+	"github.com/mneme-lm/mneme/kernels"
+)
+
+// sealing has the threads make blocks of what sequences have read, a KV head each.
+type sealing struct {
+	runner    *Runner
+	sequences []*Sequence
+}
+
+// seal makes blocks of the rows of the batch's sequences that are no longer among the newest.
+func (r *Runner) seal(rows []Row) error {
+	work := sealing{runner: r}
+	for i := range rows {
+		s := rows[i].Sequence
+		if i > 0 && s == rows[i-1].Sequence || s == nil || s.model != r.model {
+			continue
+		}
+		if leave, step := s.leaves(); step > 0 && s.Cache.Unsealed() >= leave+step {
+			work.sequences = append(work.sequences, s)
+		}
+	}
+	if len(work.sequences) == 0 {
+		return nil
+	}
+	r.failure.Store(nil)
+	if _, err := r.team.Run(&work, nil); err != nil {
+		return err
+	}
+	if err := r.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Work is one thread's share.
+func (b *sealing) Work(w *kernels.Worker) {
+	m := b.runner.model
+	heads := m.Layers * m.KVHeads
+	w.For(len(b.sequences)*heads, 1, func(from, to int) {
+		for at := from; at < to; at++ {
+			s, head := b.sequences[at/heads], at%heads
+			leave, _ := s.leaves()
+			if err := s.Cache.Seal(b.runner.impl, head/m.KVHeads, head%m.KVHeads, leave, &w.Scratch); err != nil {
+				b.runner.fail(err)
+			}
+		}
+	})
+}
+
+// leaves is how many of the newest rows are left in no block, and how many at a time become blocks; 0: none do.
+func (s *Sequence) leaves() (leave, step int) {
+	if s.Attention == nil {
+		return 0, 0
+	}
+	x := s.Attention.Index()
+	if r := s.Attention.Retrieval; r != nil {
+		leave = r.Local
+	}
+	return leave, max(x.Block, x.Segment)
+}
+
+// weighMass works out how much of the attention of a sequence's last query the rows that it opens hold, where that is asked
+// for.
+func (p *pass) weighMass(l *layer) {
+	m := p.model
+	n := len(p.weighed) * m.KVHeads
+	if n == 0 {
+		return
+	}
+	group := m.Heads / m.KVHeads
+	p.w.For(n, 1, func(from, to int) {
+		for at := from; at < to; at++ {
+			t, h := tile{first: p.weighed[at/m.KVHeads], rows: 1}, at%m.KVHeads
+			q, view := p.queries(l, t, h)
+			p.open(l, t, h, &q, &view, &p.opened)
+			mass := p.batch[t.first].Sequence.Mass[l.index*m.Heads+h*group:][:group]
+			attention.Mass(p.impl, &q, &view, &p.opened, &p.params, p.attn, mass)
+		}
+	})
+	p.w.Barrier()
+}
+
+// weigh notes the rows of a batch whose attention is to be weighed: each sequence's last one, if it asks for that.
+func (a *attending) weigh(m *Model, rows []Row) {
+	a.weighed = a.weighed[:0]
+	for i := range rows {
+		s := rows[i].Sequence
+		if s.Mass != nil && (i+1 == len(rows) || rows[i+1].Sequence != s) {
+			grow(&s.Mass, m.Layers*m.Heads)
+			a.weighed = append(a.weighed, i)
+		}
+	}
+}
