@@ -27,6 +27,7 @@ type savedSession struct {
 	ModelName   string  `json:"model_name"` // for people
 	Policy      string  `json:"policy"`     // with its parameters
 	Budgets     []int   `json:"kv_budgets"` // rows per KV head of each layer; none for a full cache
+	Attention   string  `json:"attention"`  // with its parameters
 	Rows        string  `json:"kv_type"`    // of the cache
 	Layers      int     `json:"layers"`     // of the cache, as are the next ones
 	Heads       int     `json:"kv_heads"`
@@ -65,7 +66,7 @@ func (s *Session) describe() (savedSession, error) {
 	cfg := s.sequence.Cache.Config()
 	return savedSession{
 		Version: sessionVersion, Model: print, ModelName: s.model.net.Name, Policy: s.policyName(), Budgets: s.budgets(),
-		Rows: cfg.Type.String(), Layers: cfg.Layers, Heads: cfg.Heads, KeyDim: cfg.KeyDim, ValueDim: cfg.ValueDim,
+		Attention: s.attentionName(), Rows: cfg.Type.String(), Layers: cfg.Layers, Heads: cfg.Heads, KeyDim: cfg.KeyDim, ValueDim: cfg.ValueDim,
 		LongRope: s.sequence.LongRope(),
 	}, nil
 }
@@ -222,6 +223,8 @@ func (s *Session) checkSaved(text []byte) (savedSession, error) {
 		return d, differs("policy", d.Policy, want.Policy)
 	case !slices.Equal(d.Budgets, want.Budgets):
 		return d, differs("budgets", d.Budgets, want.Budgets)
+	case d.Attention != want.Attention:
+		return d, differs("attention", d.Attention, want.Attention)
 	case d.Rows != want.Rows:
 		return d, differs("rows of type", d.Rows, want.Rows)
 	case d.Layers != want.Layers || d.Heads != want.Heads || d.KeyDim != want.KeyDim || d.ValueDim != want.ValueDim:

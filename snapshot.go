@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kvcache"
 )
 
@@ -13,6 +14,7 @@ import (
 type Snapshot struct {
 	model     *Model
 	policy    string
+	attention string
 	budgets   []int
 	longRope  bool
 	cache     *kvcache.Snapshot
@@ -44,7 +46,7 @@ func (s *Session) Snapshot() (*Snapshot, error) {
 	defer s.busy.Store(false)
 	st := s.Stats()
 	return &Snapshot{
-		model: s.model, policy: s.policyName(), budgets: s.budgets(), longRope: s.sequence.LongRope(), cache: s.sequence.Cache.Snapshot(),
+		model: s.model, policy: s.policyName(), attention: s.attentionName(), budgets: s.budgets(), longRope: s.sequence.LongRope(), cache: s.sequence.Cache.Snapshot(),
 		tokens: s.tokens[:len(s.tokens):len(s.tokens)], pending: slices.Clone(s.pending), expected: slices.Clone(s.expected),
 		sampler: slices.Clone(s.sampler), samplerAt: s.samplerAt, lent: s.lent, evictedAt: s.evictedAt, furthest: s.furthest,
 		evictions: st.Memory.Evictions, rowsEvicted: st.Memory.RowsEvicted,
@@ -66,6 +68,8 @@ func (s *Session) Restore(from *Snapshot) error {
 		return errors.New("mneme: the snapshot is of a session with another model")
 	case from.policy != s.policyName():
 		return fmt.Errorf("mneme: the snapshot is of a session with policy %s, this one has %s", from.policy, s.policyName())
+	case from.attention != s.attentionName():
+		return fmt.Errorf("mneme: the snapshot is of a session with attention %s, this one has %s", from.attention, s.attentionName())
 	case !fits(from.budgets, s.budgets()):
 		return fmt.Errorf("mneme: the snapshot is of a session with budgets of %v rows, this one has %v", from.budgets, s.budgets())
 	case from.longRope != s.sequence.LongRope():
@@ -108,4 +112,12 @@ func (s *Session) policyName() string {
 		return e.Name()
 	}
 	return kvcache.Full
+}
+
+// attentionName is how the session's queries attend, with its parameters.
+func (s *Session) attentionName() string {
+	if a := s.sequence.Attention; a != nil {
+		return a.Name()
+	}
+	return attention.AllRows
 }

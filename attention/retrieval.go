@@ -48,6 +48,9 @@ var retrievalKind = Kind{
 		}
 		r.Index.Block = kernels.WholeGroups(p.Int("block", block, 1, most))
 		r.Index.Sinks = kernels.WholeGroups(p.Int("sinks", kvcache.DefaultSinks, 0, most))
+		if r.Index.Summary != kvcache.Centroid { // blocks then begin where pages do
+			r.Index.Sinks = (r.Index.Sinks + r.Index.Block - 1) / r.Index.Block * r.Index.Block
+		}
 		r.Local = p.Int("local", DefaultLocal, 1, most)
 		m.Retrieval = r
 	},

@@ -13,7 +13,8 @@ type sealing struct {
 
 // seal makes blocks of the rows of the batch's sequences that are no longer among the newest.
 func (r *Runner) seal(rows []Row) error {
-	work := sealing{runner: r}
+	work := &r.sealing
+	work.runner, work.sequences = r, work.sequences[:0]
 	for i := range rows {
 		s := rows[i].Sequence
 		if i > 0 && s == rows[i-1].Sequence || s == nil || s.model != r.model {
@@ -27,7 +28,9 @@ func (r *Runner) seal(rows []Row) error {
 		return nil
 	}
 	r.failure.Store(nil)
-	if _, err := r.team.Run(&work, nil); err != nil {
+	_, err := r.team.Run(work, nil)
+	clear(work.sequences) // they belong to the caller
+	if err != nil {
 		return err
 	}
 	if err := r.failure.Load(); err != nil {

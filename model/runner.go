@@ -38,6 +38,7 @@ type Runner struct {
 	turns      map[*ropeTable]*columns
 	hiddenOnly bool // the output matrix is left out
 	passes     []pass
+	sealing    sealing
 	scratch
 
 	failure atomic.Pointer[error]

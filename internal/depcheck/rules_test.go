@@ -51,7 +51,7 @@ var rules = map[string]rule{
 	"weights/synth":       {rooms: []string{"weights", "weights/quant", "weights/internal"}},
 	"tokenizer":           {},
 	"sample":              {},
-	".":                   {rooms: []string{"model", "kvcache", "internal/atomicfile", "internal/statefile", "kvcache/episodic", "kernels", "tokenizer", "sample", "weights", "weights/quant", "internal/sysmem"}},
+	".":                   {rooms: []string{"model", "attention", "kvcache", "internal/atomicfile", "internal/statefile", "kvcache/episodic", "kernels", "tokenizer", "sample", "weights", "weights/quant", "internal/sysmem"}},
 	"bench":               {rooms: append([]string{"."}, below...)},
 	"train":               {rooms: append([]string{"."}, below...), modules: []string{gorgonia}},
 	"server":              {rooms: append([]string{"."}, below...)},
