@@ -2,7 +2,6 @@ package attention
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/mneme-lm/mneme/internal/params"
 	"github.com/mneme-lm/mneme/kernels"
@@ -150,6 +149,8 @@ type choice struct {
 	blocks  []int32   // the candidates, ascending
 	worth   []float32 // of each candidate
 	order   []int32
+
+	selector Selector
 }
 
 // choice begins a search: queries become what the inner product with a summary means.
@@ -263,22 +264,8 @@ func (c *choice) top(k int) {
 	if k >= len(c.blocks) {
 		return
 	}
-	c.order = c.order[:0]
-	for i := range c.blocks {
-		c.order = append(c.order, int32(i))
-	}
-	slices.SortFunc(c.order, func(a, b int32) int {
-		if c.worth[a] != c.worth[b] {
-			if c.worth[a] > c.worth[b] {
-				return -1
-			}
-			return 1
-		}
-		return int(b - a)
-	})
-	best := c.order[:k]
-	slices.Sort(best)
-	for i, at := range best {
+	c.order = c.selector.Top(c.order[:0], c.worth, k)
+	for i, at := range c.order {
 		c.blocks[i] = c.blocks[at]
 	}
 	c.blocks = c.blocks[:k]

@@ -48,6 +48,9 @@ type PerplexityResult struct {
 	Window     int           // tokens in each
 	Parts      []Part        // of a stream
 	Elapsed    time.Duration // without the tokenizer's
+	// AttentionMass is the share of the attention that the rows hold which queries open, in the mean of the last tokens of
+	// windows, or of a stream's parts: 1 where they open all.
+	AttentionMass float64
 	// BeyondTrained is how many tokens a window is longer than what the model was trained for.
 	BeyondTrained int
 	Memory        mneme.Memory // after the last window
@@ -58,15 +61,24 @@ type Part struct {
 	First      int     // number of its first scored token in the text
 	Scored     int     // tokens
 	Perplexity float64 // of these alone
+	Elapsed    time.Duration
+	// AttentionMass is the share of the attention of its last token's queries that the rows hold which they open: 1 where
+	// they open all.
+	AttentionMass float64
+}
+
+// TokensPerSecond is the speed of a part.
+func (p Part) TokensPerSecond() float64 { return rate(p.Scored, p.Elapsed) }
+
+func rate(tokens int, elapsed time.Duration) float64 {
+	if elapsed <= 0 {
+		return 0
+	}
+	return float64(tokens) / elapsed.Seconds()
 }
 
 // TokensPerSecond is the speed of the measurement.
-func (r PerplexityResult) TokensPerSecond() float64 {
-	if r.Elapsed <= 0 {
-		return 0
-	}
-	return float64(r.Tokens) / r.Elapsed.Seconds()
-}
+func (r PerplexityResult) TokensPerSecond() float64 { return rate(r.Tokens, r.Elapsed) }
 
 // Perplexity measures how well a model predicts a text.
 //
@@ -116,6 +128,7 @@ type perplexity struct {
 	part     moments // of the part under way
 	partSize int     // 0: no parts
 	parts    []Part
+	mass     moments // of attention
 	elapsed  time.Duration
 	beyond   int
 }
@@ -172,19 +185,17 @@ func (p *perplexity) cut(m *mneme.Model, o PerplexityOptions) error {
 }
 
 func (p *perplexity) run(ctx context.Context) error {
-	start := time.Now()
 	for i := range p.windows {
 		if err := p.read(ctx, i); err != nil {
 			return err
 		}
 	}
-	p.elapsed = time.Since(start)
 	return nil
 }
 
 // read has the model read window i and scores it.
 func (p *perplexity) read(ctx context.Context, i int) error {
-	begin, total := i*p.window, p.windows*p.window
+	begin := i * p.window
 	window := p.tokens[begin : begin+p.window]
 	if p.bos >= 0 {
 		window = append([]int32{p.bos}, window[1:]...)
@@ -192,14 +203,33 @@ func (p *perplexity) read(ctx context.Context, i int) error {
 	if err := p.session.Truncate(0); err != nil {
 		return err
 	}
+	start := time.Now()
 	if p.first > 0 {
 		if err := p.session.Evaluate(ctx, window[:p.first], nil); err != nil {
 			return err
 		}
-		p.progress(begin+p.first, total)
+		p.progress(begin+p.first, p.windows*p.window)
 	}
-	err := p.session.Evaluate(ctx, window[p.first:p.window-1], func(j int, logits []float32) error {
-		next := p.first + j + 1
+	p.elapsed += time.Since(start)
+	step := p.window
+	if p.partSize > 0 {
+		step = p.partSize
+	}
+	for from := p.first; from < p.window-1; from += step {
+		if err := p.score(ctx, begin, window, from, min(from+step, p.window-1)); err != nil {
+			return err
+		}
+	}
+	p.beyond = max(p.beyond, p.session.Stats().BeyondTrained)
+	return nil
+}
+
+// score has the model read tokens [from, to) of a window, and scores what it predicts after each: a part of a stream.
+func (p *perplexity) score(ctx context.Context, begin int, window []int32, from, to int) error {
+	start := time.Now()
+	p.part = moments{}
+	err := p.session.Evaluate(ctx, window[from:to], func(j int, logits []float32) error {
+		next := from + j + 1
 		logProb, err := sample.LogProb(logits, window[next])
 		if err == nil && math.IsInf(logProb, 0) {
 			err = errors.New("its probability is 0")
@@ -207,30 +237,27 @@ func (p *perplexity) read(ctx context.Context, i int) error {
 		if err != nil {
 			return fmt.Errorf("token %d of the text (id %d): %w", begin+next, window[next], err)
 		}
-		p.add(next, -logProb)
-		p.progress(begin+next+1, total)
+		p.nll.add(-logProb)
+		p.part.add(-logProb)
+		p.progress(begin+next+1, p.windows*p.window)
 		return nil
 	})
-	p.endPart(p.window)
-	p.beyond = max(p.beyond, p.session.Stats().BeyondTrained)
-	return err
-}
-
-// add counts the negative log-likelihood of a token.
-func (p *perplexity) add(token int, nll float64) {
-	p.nll.add(nll)
-	p.part.add(nll)
-	if p.part.n == p.partSize {
-		p.endPart(token + 1)
+	if err != nil {
+		return err
 	}
-}
-
-// endPart closes a part of a stream before the given token.
-func (p *perplexity) endPart(token int) {
-	if p.partSize > 0 && p.part.n > 0 {
-		p.parts = append(p.parts, Part{First: token - p.part.n, Scored: p.part.n, Perplexity: math.Exp(p.part.mean())})
+	elapsed := time.Since(start)
+	p.elapsed += elapsed
+	mass, err := p.session.AttentionMass(ctx)
+	if err != nil {
+		return err
 	}
-	p.part = moments{}
+	p.mass.add(mass)
+	if p.partSize > 0 {
+		p.parts = append(p.parts, Part{
+			First: from + 1, Scored: p.part.n, Perplexity: math.Exp(p.part.mean()), Elapsed: elapsed, AttentionMass: mass,
+		})
+	}
+	return nil
 }
 
 func (p *perplexity) result() PerplexityResult {
@@ -245,6 +272,7 @@ func (p *perplexity) result() PerplexityResult {
 		Window:        p.window,
 		Parts:         p.parts,
 		Elapsed:       p.elapsed,
+		AttentionMass: p.mass.mean(),
 		BeyondTrained: p.beyond,
 		Memory:        p.session.Stats().Memory,
 	}

@@ -31,6 +31,7 @@ type perplexityResult struct {
 	Speed         float64          `json:"tokens_per_second"`
 	BeyondTrained int              `json:"beyond_trained"`
 	Parts         []perplexityPart `json:"parts,omitempty"`
+	Mass          float64          `json:"attention_mass"` // share of the attention that the rows hold which queries open
 	Memory        mneme.Memory     `json:"memory"`
 }
 
@@ -38,6 +39,8 @@ type perplexityPart struct {
 	First      int     `json:"first"` // number of the first of its tokens in the text
 	Scored     int     `json:"scored_tokens"`
 	Perplexity float64 `json:"perplexity"`
+	Speed      float64 `json:"tokens_per_second"`
+	Mass       float64 `json:"attention_mass"` // see perplexityResult
 }
 
 func newPerplexity(a *app) *cobra.Command {
@@ -136,10 +139,10 @@ func (c *perplexityCommand) print(r bench.PerplexityResult) error {
 	if c.json {
 		result := perplexityResult{
 			Perplexity: r.Perplexity, StdErr: r.StdErr, MeanNLL: r.MeanNLL, Tokens: r.Tokens, Scored: r.Scored,
-			Chunks: r.Windows, Context: r.Window, Speed: r.TokensPerSecond(), BeyondTrained: r.BeyondTrained, Memory: r.Memory,
+			Chunks: r.Windows, Context: r.Window, Speed: r.TokensPerSecond(), BeyondTrained: r.BeyondTrained, Mass: r.AttentionMass, Memory: r.Memory,
 		}
 		for _, p := range r.Parts {
-			result.Parts = append(result.Parts, perplexityPart(p))
+			result.Parts = append(result.Parts, perplexityPart{p.First, p.Scored, p.Perplexity, p.TokensPerSecond(), p.AttentionMass})
 		}
 		return c.printJSON(result)
 	}
