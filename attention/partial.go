@@ -96,6 +96,7 @@ type Scratch struct {
 	chosen      choice
 	signed      []float32 // queries as they meet bounds
 	groups      []int32   // of blocks, that are looked at
+	estimate    estimate
 }
 
 // NewScratch makes scratch memory that shares a thread's kernel scratch.
