@@ -15,15 +15,8 @@ import (
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
-// tb is what tests and property tests have in common.
-type tb interface {
-	Helper()
-	Fatal(args ...any)
-	Fatalf(format string, args ...any)
-}
-
 // cached makes a cache of one layer and head with the given rows at the positions from 0 on, and returns its view.
-func cached(t tb, typ quant.Type, keys, values [][]float32) kvcache.View {
+func cached(t rapid.TB, typ quant.Type, keys, values [][]float32) kvcache.View {
 	t.Helper()
 	keyDim, valueDim := len(keys[0]), len(values[0])
 	c, err := kvcache.New(kvcache.Config{Layers: 1, Heads: 1, KeyDim: keyDim, ValueDim: valueDim, Type: typ})
@@ -61,7 +54,7 @@ type clustered struct {
 }
 
 // clusterRows clusters keys as a cache does, and sums the values up.
-func clusterRows(t tb, impl *kernels.Implementation, keys, values [][]float32, clusters int) *clustered {
+func clusterRows(t rapid.TB, impl *kernels.Implementation, keys, values [][]float32, clusters int) *clustered {
 	t.Helper()
 	view, n := cached(t, quant.F32, keys, values), len(keys)
 	groups := make([]float32, 0, kernels.WholeGroups(n)*view.KeyDim)
@@ -94,7 +87,7 @@ func clusterRows(t tb, impl *kernels.Implementation, keys, values [][]float32, c
 }
 
 // estimation is that of some of the clusters, stored as rows of the given type.
-func (c *clustered) estimation(t tb, impl *kernels.Implementation, typ quant.Type, q *Queries, chosen []int32, s *Scratch) *Estimation {
+func (c *clustered) estimation(t rapid.TB, impl *kernels.Implementation, typ quant.Type, q *Queries, chosen []int32, s *Scratch) *Estimation {
 	t.Helper()
 	view := cached(t, typ, c.centroids, c.means)
 	stride := scoresWidth(&view, view.Rows())
