@@ -32,7 +32,7 @@ const (
 // below lists the rooms under package mneme.
 var below = []string{
 	"model", "attention", "memory", "kvcache", "kvcache/episodic", "kernels", "asm", "tokenizer", "sample", "weights",
-	"weights/quant", "weights/synth", "internal/atomicfile", "internal/hugemem", "internal/mapped", "internal/params", "internal/statefile",
+	"internal/atomicfile", "internal/hugemem", "internal/mapped", "internal/params", "internal/statefile", "weights/quant", "weights/safetensors", "weights/synth",
 	"internal/sysmem",
 }
 
@@ -49,6 +49,7 @@ var rules = map[string]rule{
 	"weights":             {rooms: []string{"weights/quant", "weights/internal", "internal/atomicfile", "internal/mapped"}},
 	"weights/internal":    {rooms: []string{"weights/quant"}},
 	"weights/synth":       {rooms: []string{"weights", "weights/quant", "weights/internal"}},
+	"weights/safetensors": {rooms: []string{"weights/quant", "internal/mapped"}},
 	"tokenizer":           {},
 	"sample":              {},
 	".":                   {rooms: []string{"model", "attention", "kvcache", "internal/atomicfile", "internal/statefile", "kvcache/episodic", "kernels", "tokenizer", "sample", "weights", "weights/quant", "internal/sysmem"}},
