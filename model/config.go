@@ -31,6 +31,10 @@ type Config struct {
 	LogitSoftcap     float32 // 0: none
 	SlidingWindow    int     // 0: none; which layers it applies to is the architecture's affair
 	EmbeddingScale   float32
+
+	AttentionKinds []AttentionKind // of each layer; nil where the architecture has but its own
+	ChunkLength    int             // of layers with chunked attention; 0: none
+	Landmark       Landmark
 }
 
 // The most that metadata may ask for: beyond any model there is, and small enough that products of two fit an int.

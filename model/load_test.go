@@ -87,7 +87,7 @@ func TestLoadRefuses(t *testing.T) {
 		want  string // in the error
 	}{
 		"no architecture":       {"llama-tiny", edit{set: map[string]any{"general.architecture": nil}}, "general.architecture"},
-		"unknown architecture":  {"llama-tiny", edit{set: map[string]any{"general.architecture": "rwkv"}}, "gemma2, llama, phi3, qwen2, qwen3"},
+		"unknown architecture":  {"llama-tiny", edit{set: map[string]any{"general.architecture": "rwkv"}}, "gemma2, llama, mneme, phi3, qwen2, qwen3"},
 		"no layers":             {"llama-tiny", edit{set: map[string]any{"llama.block_count": nil}}, "llama.block_count"},
 		"zero layers":           {"llama-tiny", edit{set: map[string]any{"llama.block_count": uint32(0)}}, "llama.block_count"},
 		"too many layers":       {"llama-tiny", edit{set: map[string]any{"llama.block_count": uint32(3)}}, "blk.2."},

@@ -45,6 +45,7 @@ var architectures = map[string]architecture{
 	"qwen3":  qwen3{},
 	"gemma2": gemma2{},
 	"phi3":   phi3{},
+	"mneme":  mneme{},
 }
 
 // Architectures lists the names of the known architectures.

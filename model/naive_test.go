@@ -160,7 +160,8 @@ func (n naive) attention(hidden [][]float64, name func(string) string, l int) {
 }
 
 func (n naive) window(l int) int {
-	if n.cfg.Architecture == "phi3" || n.cfg.Architecture == "gemma2" && l%2 == 0 {
+	alternates := n.cfg.Architecture == "gemma2" || n.cfg.Architecture == "mneme"
+	if n.cfg.Architecture == "phi3" || alternates && l%2 == 0 {
 		return n.cfg.SlidingWindow
 	}
 	return math.MaxInt
@@ -244,7 +245,7 @@ func TestForwardIsTheNaiveOne(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tokens := text(70, 7) // beyond gemma2-tiny's window of 64
+			tokens := text(70, 7) // beyond the windows of gemma2-tiny, 64, and mneme-tiny
 			want := naive{file, m.Config}.logits(tokens)
 			for _, impl := range kernels.Implementations() {
 				r := NewRunner(m, impl, 1)

@@ -12,7 +12,7 @@ import (
 )
 
 // tinyShapes has one random model for each architecture, and one with experts.
-var tinyShapes = []string{"llama-tiny", "moe-tiny", "qwen2-tiny", "qwen3-tiny", "gemma2-tiny", "phi3-tiny"}
+var tinyShapes = []string{"llama-tiny", "moe-tiny", "qwen2-tiny", "qwen3-tiny", "gemma2-tiny", "phi3-tiny", "mneme-tiny"}
 
 // shapes returns tinyShapes, or two of them for a short run.
 func shapes() []string {

@@ -68,7 +68,7 @@ func TestTokenizeNeedsNoModel(t *testing.T) {
 	if got, want := succeed(t, "tokenize", "-m", path, "-p", "the cat"), succeed(t, "tokenize", "-m", tinyModel(t), "-p", "the cat"); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if r := infer("run", "-m", path, "-p", "the cat"); r.code != exitFailure || !strings.Contains(r.stderr, "llama, phi3, qwen2") {
+	if r := infer("run", "-m", path, "-p", "the cat"); r.code != exitFailure || !strings.Contains(r.stderr, "llama, mneme, phi3, qwen2") {
 		t.Errorf("run: exit %d, %q, want the known architectures", r.code, r.stderr)
 	}
 	if r := infer("tokenize", "-m", mute(t), "-p", "x"); r.code != exitFailure || !strings.Contains(r.stderr, "mute.gguf") {

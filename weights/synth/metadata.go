@@ -62,8 +62,23 @@ func (s Shape) hyperparameters() []pair {
 	if s.SlidingWindow > 0 {
 		pairs = append(pairs, pair{"attention.sliding_window", uint32(s.SlidingWindow)})
 	}
+	if s.Arch == "mneme" {
+		pairs = append(pairs, pair{"attention.kind", s.attentionKinds()})
+	}
 	if s.Experts > 0 {
 		pairs = append(pairs, pair{"expert_count", uint32(s.Experts)}, pair{"expert_used_count", uint32(s.ExpertsUsed)})
 	}
 	return pairs
+}
+
+// attentionKinds gives every other layer of a model with a window that window.
+func (s Shape) attentionKinds() []string {
+	kinds := make([]string, s.Layers)
+	for i := range kinds {
+		kinds[i] = "full"
+		if s.SlidingWindow > 0 && i%2 == 0 {
+			kinds[i] = "window"
+		}
+	}
+	return kinds
 }

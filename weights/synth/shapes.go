@@ -11,7 +11,7 @@ import (
 // Shape is the size and kind of a model.
 type Shape struct {
 	Name          string
-	Arch          string // llama, qwen2, qwen3, gemma2 or phi3
+	Arch          string // llama, qwen2, qwen3, gemma2, phi3 or mneme
 	Layers        int
 	Embedding     int // width of the residual stream
 	FeedForward   int // width inside the feed-forward block, of one expert if there are several
@@ -24,7 +24,7 @@ type Shape struct {
 	NormEps       float64
 	Experts       int  // 0: none; only llama
 	ExpertsUsed   int  // experts that each token is sent to
-	SlidingWindow int  // 0: none; only gemma2 and phi3
+	SlidingWindow int  // 0: none; only gemma2, phi3 and mneme
 	Tied          bool // the token embeddings serve as the output matrix
 }
 
@@ -55,6 +55,9 @@ var shapes = []Shape{
 		Vocab: 512, Context: 2048, RopeBase: 1e4, NormEps: 1e-6, SlidingWindow: 64, Tied: true},
 	{Name: "phi3-tiny", Arch: "phi3", Layers: 2, Embedding: 64, FeedForward: 128, Heads: 4, KVHeads: 4, Vocab: 512,
 		Context: 2048, RopeBase: 1e4, NormEps: 1e-5, SlidingWindow: 1024},
+	// Windows in every other layer.
+	{Name: "mneme-tiny", Arch: "mneme", Layers: 2, Embedding: 64, FeedForward: 128, Heads: 4, KVHeads: 2, Vocab: 512,
+		Context: 2048, RopeBase: 1e4, NormEps: 1e-6, SlidingWindow: 24},
 }
 
 // Shapes returns the named shapes.
@@ -108,7 +111,7 @@ func (s Shape) validate() error {
 		}
 	}
 	switch {
-	case !slices.Contains([]string{"llama", "qwen2", "qwen3", "gemma2", "phi3"}, s.Arch):
+	case !slices.Contains([]string{"llama", "qwen2", "qwen3", "gemma2", "phi3", "mneme"}, s.Arch):
 		return fmt.Errorf("shape %q: unknown architecture %q", s.Name, s.Arch)
 	case s.HeadDim == 0 && s.Embedding%s.Heads != 0:
 		return fmt.Errorf("shape %q: embedding %d is not a multiple of %d heads", s.Name, s.Embedding, s.Heads)

@@ -71,7 +71,7 @@ func (s Shape) attention() []tensor {
 			matrix("attn_v.weight", s.Embedding, kv))
 	}
 	switch s.Arch {
-	case "qwen2":
+	case "qwen2", "mneme":
 		list = append(list, bias("attn_q.bias", s.Embedding, q),
 			bias("attn_k.bias", s.Embedding, kv), bias("attn_v.bias", s.Embedding, kv))
 	case "qwen3":

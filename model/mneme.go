@@ -1,0 +1,105 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// mneme is the architecture of models that are trained with a way of remembering: a llama block with biases on q, k and v
+// and rotation of half-split pairs, as qwen2 has, whose attention in each layer is of the kind that mneme.attention.kind
+// says, one string for all layers or an array with one for each.
+type mneme struct{ llama }
+
+// AttentionKind is what a layer's queries see of the text.
+type AttentionKind uint8
+
+// The kinds of attention.
+const (
+	AttentionFull     AttentionKind = iota // all that came before
+	AttentionWindow                        // the last Config.SlidingWindow rows, the query's own among them
+	AttentionChunked                       // what came before in the query's chunk of Config.ChunkLength tokens
+	AttentionLandmark                      // its own block, and others by the scores of their landmarks: Config.Landmark
+)
+
+var attentionKindNames = [...]string{"full", "window", "chunked", "landmark"}
+
+// String returns the kind's name in metadata.
+func (k AttentionKind) String() string {
+	if int(k) < len(attentionKindNames) {
+		return attentionKindNames[k]
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// Landmark is the shape of landmark attention (Mohtashami and Jaggi 2023, sections 3.1 and 3.2). The zero Landmark is none.
+type Landmark struct {
+	Block  int // ordinary tokens in a block; a landmark follows them, so that a stored block has one row more
+	Token  int // the landmark's id
+	Local  int // ordinary tokens that are processed at a time
+	Blocks int // blocks that a query opens
+}
+
+func (mneme) configure(c *Config, r *reader) {
+	c.Rope.Halves = true
+	c.refuseExperts(r)
+	if memory := r.string("memory.kind", "none"); memory != "none" {
+		r.fail(r.key("memory.kind"), "a memory of kind %q is not supported yet", memory)
+	}
+	c.AttentionKinds = r.attentionKinds(c.Layers)
+	if slices.Contains(c.AttentionKinds, AttentionWindow) {
+		c.SlidingWindow = r.size("attention.sliding_window", 1, -1)
+	}
+	if slices.Contains(c.AttentionKinds, AttentionChunked) {
+		c.ChunkLength = r.size("attention.chunk_length", 1, -1)
+	}
+	if !slices.Contains(c.AttentionKinds, AttentionLandmark) {
+		return
+	}
+	if slices.ContainsFunc(c.AttentionKinds, func(k AttentionKind) bool { return k != AttentionLandmark }) {
+		r.fail(r.key("attention.kind"), "landmark attention in some layers and not in others: landmarks are rows of all of them")
+	}
+	c.Landmark = Landmark{
+		Block:  r.size("attention.landmark.block_length", 1, -1),
+		Token:  r.size("attention.landmark.token_id", 0, -1),
+		Local:  r.size("attention.landmark.local", 1, -1),
+		Blocks: r.size("attention.landmark.blocks", 1, -1),
+	}
+}
+
+// attentionKinds reads the kind of each layer, or one for all.
+func (r *reader) attentionKinds(layers int) []AttentionKind {
+	key := r.key("attention.kind")
+	names, each := r.md.Strings(key)
+	if !each {
+		names = []string{r.string("attention.kind", AttentionFull.String())}
+	} else if len(names) != layers {
+		r.fail(key, "%d kinds for %d layers", len(names), layers)
+		return nil
+	}
+	var kinds []AttentionKind
+	for _, name := range names {
+		i := slices.Index(attentionKindNames[:], name)
+		if i < 0 {
+			r.fail(key, "unknown kind %q (known: %s)", name, strings.Join(attentionKindNames[:], ", "))
+			return nil
+		}
+		kinds = append(kinds, AttentionKind(i))
+	}
+	return kinds
+}
+
+func (m mneme) load(l *loader, c *Config, i int) layer {
+	if c.Landmark.Token >= c.Vocabulary && l.err == nil {
+		l.err = fmt.Errorf("model: metadata key %q: token %d is not in the vocabulary of %d",
+			"mneme.attention.landmark.token_id", c.Landmark.Token, c.Vocabulary)
+	}
+	b := m.llama.load(l, c, i)
+	if i == len(c.AttentionKinds) { // one for all, repeated for layers that are there, not for as many as the file says
+		c.AttentionKinds = append(c.AttentionKinds, c.AttentionKinds[i-1])
+	}
+	if c.AttentionKinds[i] == AttentionWindow {
+		b.window = c.SlidingWindow
+	}
+	return b
+}
