@@ -32,8 +32,7 @@ const (
 // below lists the rooms under package mneme.
 var below = []string{
 	"model", "attention", "memory", "kvcache", "kvcache/episodic", "kernels", "asm", "tokenizer", "sample", "weights",
-	"internal/atomicfile", "internal/hugemem", "internal/mapped", "internal/params", "internal/statefile", "weights/quant", "weights/safetensors", "weights/synth",
-	"internal/sysmem",
+	"internal/atomicfile", "internal/hugemem", "internal/mapped", "internal/params", "internal/statefile", "internal/sysmem", "weights/convert", "weights/quant", "weights/safetensors", "weights/synth",
 }
 
 // rules by room; "." is package mneme.
@@ -48,6 +47,7 @@ var rules = map[string]rule{
 	"weights/quant":       {},
 	"weights":             {rooms: []string{"weights/quant", "weights/internal", "internal/atomicfile", "internal/mapped"}},
 	"weights/internal":    {rooms: []string{"weights/quant"}},
+	"weights/convert":     {rooms: []string{"weights", "weights/quant", "weights/internal", "weights/safetensors"}},
 	"weights/synth":       {rooms: []string{"weights", "weights/quant", "weights/internal"}},
 	"weights/safetensors": {rooms: []string{"weights/quant", "internal/mapped"}},
 	"tokenizer":           {},
@@ -67,10 +67,10 @@ var rules = map[string]rule{
 	"internal/depcheck":   {},
 }
 
-// forTests is what the tests of every room may import besides: helpers, random models to try things on, a disassembler for
-// instructions written as numbers, and Gorgonia as the oracle for gradients written by hand.
+// forTests is what the tests of every room may import besides: helpers, random models and those of others to try things on,
+// a disassembler for instructions written as numbers, and Gorgonia as the oracle for gradients written by hand.
 var forTests = rule{
-	rooms:   []string{"internal/testdata", "weights/synth", "weights", "weights/quant"},
+	rooms:   []string{"internal/testdata", "weights/convert", "weights/synth", "weights", "weights/quant"},
 	modules: []string{rapid, gorgonia, arch},
 }
 

@@ -1,0 +1,148 @@
+// Package convert writes models that other programs have left behind as GGUF files.
+//
+// [Convert] finds out by itself what it is given. Nothing is guessed: a layout, a kind of model, a member of a
+// configuration or a tensor that the package does not know is an error that names it.
+package convert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/mneme-lm/mneme/weights"
+	"github.com/mneme-lm/mneme/weights/internal/rowstream"
+	"github.com/mneme-lm/mneme/weights/quant"
+)
+
+// Options are the ways in which Convert can differ. The zero value keeps every bit of models in F32, F16 or BF16.
+type Options struct {
+	// Type is that of the matrices: F32, F16 or BF16. Tensors of one dimension are F32.
+	Type quant.Type
+	// Threads is the number of goroutines that encode; 0 means one for each processor. The result does not depend on it.
+	Threads int
+	// Progress, if it is set, is called now and then, from Convert's own goroutine, with the number of bytes of tensor data
+	// written so far and in all.
+	Progress func(done, total int64)
+}
+
+// Converted says what Convert wrote.
+type Converted struct {
+	Bytes int64               // the size of the file
+	Types []weights.TypeCount // by the number of the type
+}
+
+// types are those that a model may be written in. Block formats are what weights.Quantize is for, which knows which
+// tensors bear them.
+var types = []quant.Type{quant.F32, quant.F16, quant.BF16}
+
+// Types returns the types that Options may name.
+func Types() []quant.Type { return slices.Clone(types) }
+
+// Convert writes the model src to a new file dst. src is the safetensors file of a prototype, whose metadata have its
+// configuration.
+//
+// The file appears under its name when it is complete; it must not be one of src's. Memory does not grow with the model.
+// Convert stops early with the context's error.
+func Convert(ctx context.Context, dst, src string, opts Options) (*Converted, error) {
+	if !slices.Contains(types, opts.Type) {
+		return nil, fmt.Errorf("convert: a model cannot be converted to %s, only to one of %v", opts.Type, types)
+	}
+	m, err := open(src)
+	if err != nil {
+		return nil, fmt.Errorf("convert: %w", err)
+	}
+	defer m.file.Close()
+	if err := refuseOverwrite(dst, m.file.Paths()); err != nil {
+		return nil, fmt.Errorf("convert: %w", err)
+	}
+	if err := m.write(ctx, dst, opts); err != nil {
+		return nil, err
+	}
+	return summarize(dst)
+}
+
+// open finds out what src is.
+func open(src string) (*input, error) {
+	info, err := os.Stat(src)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s: folders are not supported yet", src)
+	}
+	m, err := openPrototype(src)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// refuseOverwrite fails if dst is one of the files that are read, by whatever name.
+func refuseOverwrite(dst string, sources []string) error {
+	to, err := os.Stat(dst)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, path := range sources {
+		if from, err := os.Stat(path); err == nil && os.SameFile(from, to) {
+			return fmt.Errorf("%s is the model that is being read: name another file", dst)
+		}
+	}
+	return nil
+}
+
+func (m *input) write(ctx context.Context, dst string, opts Options) error {
+	if err := weights.SetFileType(m.md, opts.Type); err != nil {
+		return err
+	}
+	infos := make([]weights.TensorInfo, len(m.tensors))
+	for i, t := range m.tensors {
+		infos[i] = weights.TensorInfo{Name: t.name, Type: t.typeOf(opts.Type), Shape: t.shape}
+	}
+	w, err := weights.Create(dst, m.md, infos)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	progress := &rowstream.Progress{Report: opts.Progress, Total: w.DataBytes()}
+	for i, t := range m.tensors {
+		stream := rowstream.Stream{Type: infos[i].Type, RowLen: t.shape[0], Rows: t.rows(), Fill: t.fill, Workers: opts.Threads}
+		err := w.WriteTensorFunc(t.name, func(out io.Writer) error {
+			progress.Out = out
+			return stream.Write(ctx, progress)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// summarize opens what was written.
+func summarize(path string) (*Converted, error) {
+	f, err := weights.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Converted{f.Size(), f.TypeCounts()}, f.Close()
+}
+
+// nameOf is the name of a model of which only the path is known.
+func nameOf(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	base := filepath.Base(path)
+	if name := base[:len(base)-len(filepath.Ext(base))]; name != "" {
+		return name
+	}
+	return base
+}

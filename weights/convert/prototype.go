@@ -1,0 +1,131 @@
+package convert
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/mneme-lm/mneme/weights/safetensors"
+)
+
+// Prototypes are small models of words that were trained to try memories out: a safetensors file whose metadata have the
+// configuration, as JSON, in the member config. Full and landmark attention can be converted, to the architecture mneme.
+
+// What prototypes have in common and their configuration does not say.
+const (
+	prototypeContext  = 256 // ordinary tokens of the texts they were trained with
+	prototypeEpsilon  = 1e-6
+	prototypeRopeBase = 10000
+	prototypeLandmark = 2  // the landmark's id
+	prototypeLocal    = 64 // ordinary tokens that are processed at a time, with which …
+	prototypeOpened   = 8  // … and with so many opened blocks landmark attention was measured
+)
+
+// prototype is the configuration.
+type prototype struct {
+	vocabulary, embedding, layers, heads, feedForward int
+	block                                             int // rows of a block with its landmark; 0: full attention
+}
+
+func openPrototype(path string) (*input, error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	m := newInput(f)
+	if err := m.readPrototype(nameOf(path)); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, f.Close()))
+	}
+	return m, nil
+}
+
+func (m *input) readPrototype(name string) error {
+	text, ok := m.file.Metadata("config")
+	if !ok {
+		return errors.New("no configuration in the metadata of the file: of a model in a folder, with config.json, name the folder")
+	}
+	p, err := parsePrototype(text)
+	if err != nil {
+		return err
+	}
+	m.prototypeMetadata(p, name)
+	m.prototypeTensors(p)
+	return m.finish()
+}
+
+func parsePrototype(text string) (prototype, error) {
+	c, err := parseConfig([]byte(text))
+	if err != nil {
+		return prototype{}, err
+	}
+	switch {
+	case c.has("mem") || c.has("variant"):
+		return prototype{}, errors.New("a memory of the layout titans is not supported yet")
+	case c.has("Tc"):
+		return prototype{}, errors.New("a memory of the layout fifo is not supported yet")
+	}
+	p := prototype{
+		vocabulary: c.size("V", 1, -1), embedding: c.size("d", 1, -1), layers: c.size("L", 1, -1),
+		heads: c.size("H", 1, -1), feedForward: c.size("h", 1, -1), block: c.size("B", 0, 0),
+	}
+	if c.size("window", 0, 0) != 0 {
+		c.fail("window", "windows are not supported")
+	}
+	switch mode := c.text("mode", ""); {
+	case mode != "full" && mode != "landmark":
+		c.fail("mode", "%q is not supported (known: full, landmark)", mode)
+	case mode == "full" && p.block != 0, mode == "landmark" && p.block < 2:
+		c.fail("B", "blocks of %d rows with attention of the mode %s", p.block, mode)
+	case p.heads > 0 && p.embedding%(2*p.heads) != 0:
+		c.fail("H", "%d heads of an even size do not fit an embedding of %d", p.heads, p.embedding)
+	}
+	return p, c.finish()
+}
+
+func (m *input) prototypeMetadata(p prototype, name string) {
+	m.set("general.architecture", "mneme")
+	m.set("general.name", name)
+	context := prototypeContext
+	if p.block > 0 {
+		context += prototypeContext / (p.block - 1) // positions count landmarks
+	}
+	m.set("mneme.block_count", uint32(p.layers))
+	m.set("mneme.context_length", uint32(context))
+	m.set("mneme.embedding_length", uint32(p.embedding))
+	m.set("mneme.feed_forward_length", uint32(p.feedForward))
+	m.set("mneme.attention.head_count", uint32(p.heads))
+	m.set("mneme.attention.head_count_kv", uint32(p.heads))
+	m.set("mneme.attention.layer_norm_rms_epsilon", float32(prototypeEpsilon))
+	m.set("mneme.rope.dimension_count", uint32(p.embedding/p.heads))
+	m.set("mneme.rope.freq_base", float32(prototypeRopeBase))
+	m.set("mneme.vocab_size", uint32(p.vocabulary))
+	if p.block == 0 {
+		m.set("mneme.attention.kind", "full")
+		return
+	}
+	m.set("mneme.attention.kind", "landmark")
+	m.set("mneme.attention.landmark.block_length", uint32(p.block-1))
+	m.set("mneme.attention.landmark.token_id", uint32(prototypeLandmark))
+	m.set("mneme.attention.landmark.local", uint32(prototypeLocal))
+	m.set("mneme.attention.landmark.blocks", uint32(prototypeOpened))
+}
+
+func (m *input) prototypeTensors(p prototype) {
+	v, d, h := p.vocabulary, p.embedding, p.feedForward
+	m.move("token_embd.weight", "e.weight", v, d)
+	for i := 0; i < p.layers && m.err == nil; i++ {
+		to, from := fmt.Sprintf("blk.%d.", i), fmt.Sprintf("bl.%d.", i)
+		m.move(to+"attn_norm.weight", from+"n1.w", d)
+		for part, name := range []string{"attn_q", "attn_k", "attn_v"} {
+			m.rows(to+name+".weight", from+"a.qkv.weight", part*d, []int{3 * d, d}, d, d)
+			m.rows(to+name+".bias", from+"a.qkv.bias", part*d, []int{3 * d}, d)
+		}
+		m.move(to+"attn_output.weight", from+"a.o.weight", d, d)
+		m.move(to+"ffn_norm.weight", from+"n2.w", d)
+		for part, name := range []string{"ffn_gate", "ffn_up"} {
+			m.rows(to+name+".weight", from+"m.w1.weight", part*h, []int{2 * h, d}, h, d)
+		}
+		m.move(to+"ffn_down.weight", from+"m.w2.weight", d, h)
+	}
+	m.move("output_norm.weight", "nf.w", d)
+	m.move("output.weight", "head.weight", v, d)
+}
