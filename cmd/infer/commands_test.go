@@ -481,6 +481,7 @@ func TestCompletion(t *testing.T) {
 		"gguf":       {"__complete", "run", "-m", ""},
 		"bash":       {"__complete", "completion", ""},
 		"BF16":       {"__complete", "synth", "llama-7b", "out", "--type", ""},
+		"F32":        {"__complete", "convert", "a", "b", "--type", ""},
 		"inspect":    {"__complete", "help", ""},
 	} {
 		if r := infer(args...); r.code != 0 || !strings.Contains(r.stdout, want) {

@@ -140,6 +140,8 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"quantize", m}, "missing argument: OUT"},
 		{[]string{"quantize", m, "out"}, "missing argument: TYPE"},
 		{[]string{"quantize", m, "out", "Q9"}, "Q8_0"},
+		{[]string{"convert", m}, "missing argument: OUT"},
+		{[]string{"convert", m, "out", "--type", "Q8_0"}, "want one of F32, F16, BF16"},
 		{[]string{"synth", "llama-tiny"}, "missing argument: OUT"},
 		{[]string{"synth", "llama-900b", "out"}, "llama-7b"},
 		{[]string{"synth", "llama-tiny", "out", "--type", "Q9"}, "Q8_0"},
@@ -202,6 +204,8 @@ func TestFailures(t *testing.T) {
 		{[]string{"quantize", m, m, "Q8_0"}, "name another file"},
 		{[]string{"quantize", m, dir, "Q8_0"}, dir},
 		{[]string{"quantize", m, filepath.Join(dir, "no", "out"), "Q8_0"}, dir},
+		{[]string{"convert", none, filepath.Join(dir, "out")}, "none.gguf"},
+		{[]string{"convert", noise, filepath.Join(dir, "out")}, "noise.gguf"},
 		{[]string{"synth", "llama-tiny", filepath.Join(dir, "no", "out")}, dir},
 	} {
 		refused(t, infer(c.args...), exitFailure, c.say, c.args)

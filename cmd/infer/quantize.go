@@ -17,7 +17,7 @@ type quantizeCommand struct {
 	pure bool
 }
 
-// writtenResult is what quantize --json and synth --json print.
+// writtenResult is what quantize --json, convert --json and synth --json print.
 type writtenResult struct {
 	Bytes int64                `json:"bytes"`
 	Types map[string]typeCount `json:"types"`
