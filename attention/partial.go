@@ -49,6 +49,14 @@ func (t *Partial) rescale(h int, by float32) {
 	}
 }
 
+// raise makes most the maximum of query h, if it is larger than what that was.
+func (t *Partial) raise(h int, most float32) {
+	if most > t.most[h] {
+		t.rescale(h, exp(t.most[h]-most))
+		t.most[h] = most
+	}
+}
+
 // Merge adds the sums over other rows: both are brought to the larger maximum, which is to merge them by the logarithm
 // of their sums (Rabe and Staats 2021). The other one is spoiled.
 func (t *Partial) Merge(impl *kernels.Implementation, other *Partial) {
@@ -56,14 +64,27 @@ func (t *Partial) Merge(impl *kernels.Implementation, other *Partial) {
 		if other.sum[h] == 0 {
 			continue
 		}
-		if most := other.most[h]; most > t.most[h] {
-			t.rescale(h, exp(t.most[h]-most))
-			t.most[h] = most
-		}
+		t.raise(h, other.most[h])
 		by := exp(other.most[h] - t.most[h])
 		t.sum[h] += float32(by * other.sum[h])
 		impl.Axpy(by, other.row(h), t.row(h))
 	}
+}
+
+// Fold adds, for query h, what query row of another softmax came to, as though that were the value of one row with the given
+// score: a block of rows behind its landmark (Mohtashami and Jaggi 2023, equation 4). A softmax that saw nothing adds
+// nothing, nor does a score of −Inf.
+func (t *Partial) Fold(impl *kernels.Implementation, h int, score float32, inner *Partial, row int) {
+	if inner.sum[row] == 0 || score == hidden {
+		return
+	}
+	t.raise(h, score)
+	by := float32(1)
+	if score != t.most[h] { // where both are +Inf, their difference is no number
+		by = exp(score - t.most[h])
+	}
+	t.sum[h] += by
+	impl.Axpy(by/inner.sum[row], inner.row(row), t.row(h))
 }
 
 // Finish writes the results of the queries.
