@@ -6,7 +6,6 @@ import (
 	"errors"
 
 	"github.com/mneme-lm/mneme/attention"
-	"github.com/mneme-lm/mneme/model"
 )
 
 // AttentionMethods lists the methods that WithAttention knows.
@@ -47,12 +46,12 @@ func (s *Session) AttentionMass(ctx context.Context) (float64, error) {
 	}
 	stop, end := stopWith(ctx)
 	defer end()
-	if err := s.sequence.Cache.Truncate(n - 1); err != nil {
+	if err := s.sequence.Cache.Truncate(s.sequence.RowsOf(n - 1)); err != nil {
 		return 0, err
 	}
 	s.sequence.Mass = []float64{}
 	defer func() { s.sequence.Mass = nil }()
-	row := []model.Row{{Token: s.tokens[n-1], Position: int32(n - 1), Sequence: s.sequence}}
+	row := s.sequence.Rows(nil, s.tokens[n-1:], n-1)
 	if err := s.model.runner.Forward(row, stop, nil); err != nil {
 		s.sequence.Mass = nil
 		if again := s.model.runner.Forward(row, nil, nil); again != nil {

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/mneme-lm/mneme/kvcache"
-	"github.com/mneme-lm/mneme/model"
 	"github.com/mneme-lm/mneme/sample"
 	"github.com/mneme-lm/mneme/tokenizer"
 )
@@ -93,10 +92,7 @@ func (s *Session) probe(p kvcache.Prober, prompt []int32, stop *atomic.Bool) err
 	if len(tokens) == 0 {
 		return fmt.Errorf("mneme: policy %s has nothing to score rows by", s.sequence.Eviction.Name())
 	}
-	rows := make([]model.Row, len(tokens))
-	for i, id := range tokens {
-		rows[i] = model.Row{Token: id, Position: int32(len(s.tokens) + i), Sequence: s.sequence}
-	}
+	rows := s.sequence.Rows(nil, tokens, len(s.tokens))
 	before := c.Seen()
 	s.sequence.Probing = true
 	err := s.model.runner.Forward(rows, stop, nil)

@@ -245,7 +245,7 @@ func (s *Session) checkText(d savedSession, tokens []int32, expected []float32, 
 		}
 	}
 	switch {
-	case cache.Seen() != len(tokens):
+	case cache.Seen() != s.sequence.RowsOf(len(tokens)):
 		return fmt.Errorf("it has %d tokens, and rows of %d", len(tokens), cache.Seen())
 	case len(d.Pending) > 1:
 		return fmt.Errorf("%d tokens are pending", len(d.Pending))

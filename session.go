@@ -156,7 +156,7 @@ func (s *Session) Truncate(n int) error {
 		s.pending, s.sampler, s.samplerAt = s.pending[:n-len(s.tokens)], nil, 0
 		return nil
 	}
-	if err := s.sequence.Cache.Truncate(n); err != nil {
+	if err := s.sequence.Cache.Truncate(s.sequence.RowsOf(n)); err != nil {
 		return err
 	}
 	s.sequence.Cache.Trim()
@@ -297,6 +297,7 @@ func (s *Session) read(ctx context.Context, tokens []int32, block int, every boo
 
 // textOf is how many tokens of the text are read at a time, where a policy may need some of a block's rows for itself.
 func (s *Session) textOf(block int) int {
+	block = s.sequence.Block(block)
 	e := s.sequence.Eviction
 	if e == nil {
 		return block
@@ -343,12 +344,10 @@ func stopWith(ctx context.Context) (stop *atomic.Bool, end func() bool) {
 
 // inBlocks has run go through tokens from number first on, which a sequence has not read, a block at a time; the rows are lent.
 func inBlocks(s *model.Sequence, tokens []int32, first int, run func(rows []model.Row) error) error {
-	rows := make([]model.Row, 0, DefaultPrefillBlock)
-	for at := first; at < len(tokens); at += len(rows) {
-		rows = rows[:0]
-		for i := at; i < min(at+DefaultPrefillBlock, len(tokens)); i++ {
-			rows = append(rows, model.Row{Token: tokens[i], Position: int32(i), Sequence: s})
-		}
+	block := s.Block(DefaultPrefillBlock)
+	var rows []model.Row
+	for at := first; at < len(tokens); at += block {
+		rows = s.Rows(rows[:0], tokens[at:min(at+block, len(tokens))], at)
 		if err := run(rows); err != nil {
 			return err
 		}
@@ -364,23 +363,33 @@ func stopped(ctx context.Context, err error) error {
 	return err
 }
 
-// forward runs one batch.
+// forward runs one batch. Rows that are not a token of the text, landmarks, are nobody else's affair.
 func (s *Session) forward(tokens []int32, stop *atomic.Bool, wanted func(i int) bool, each func(i int, logits []float32)) error {
-	s.batch = s.batch[:0]
-	for i, id := range tokens {
-		s.batch = append(s.batch, model.Row{
-			Token: id, Position: int32(len(s.tokens) + i), Sequence: s.sequence, Logits: wanted(i),
-		})
+	first := len(s.tokens)
+	s.batch = s.sequence.Rows(s.batch[:0], tokens, first)
+	before := s.sequence.RowsOf(first)
+	for i := range tokens {
+		s.batch[s.rowAt(first+i)-before].Logits = wanted(i)
 	}
-	if !s.wantsSurprise() {
-		if err := s.model.runner.Forward(s.batch, stop, each); err != nil {
-			return err
+	if s.wantsSurprise() {
+		return s.forwardSurprised(tokens, stop, wanted, each)
+	}
+	i := 0
+	err := s.model.runner.Forward(s.batch, stop, func(row int, logits []float32) {
+		for s.rowAt(first+i)-before < row {
+			i++
 		}
-		s.took(tokens)
-		return nil
+		each(i, logits)
+	})
+	if err != nil {
+		return err
 	}
-	return s.forwardSurprised(tokens, stop, wanted, each)
+	s.took(tokens)
+	return nil
 }
+
+// rowAt is the number of a token's row.
+func (s *Session) rowAt(token int) int { return s.sequence.RowsOf(token) }
 
 // took notes tokens that the model has read.
 func (s *Session) took(tokens []int32) {
@@ -394,7 +403,7 @@ func (s *Session) reserve(n int) error {
 	if n > most-len(s.tokens) {
 		return fmt.Errorf("mneme: a text of %d tokens is longer than the %d that positions can count", len(s.tokens)+n, most)
 	}
-	bytes, err := s.model.keyValueBytes(&s.options, s.sequence.Eviction, len(s.tokens)+n)
+	bytes, err := s.model.keyValueBytes(&s.options, s.sequence.Eviction, s.sequence.RowsOf(len(s.tokens)+n))
 	if err != nil {
 		return err
 	}

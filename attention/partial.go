@@ -117,6 +117,8 @@ type Scratch struct {
 	chosen      choice
 	signed      []float32 // queries as they meet bounds
 	groups      []int32   // of blocks, that are looked at
+	one         [1]int32
+	one32       [1]float32
 	estimate    estimate
 }
 

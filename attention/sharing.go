@@ -49,8 +49,8 @@ func (s Sharing) Set(token, head, heads int) int {
 	return token*heads + head
 }
 
-// queries are those that share a set: so many, the first one, and how far one is from the next.
-func (s Sharing) queries(set, tokens, heads int) (first, step, count int) {
+// Queries are those that share a set: so many, the first one, and how far one is from the next.
+func (s Sharing) Queries(set, tokens, heads int) (first, step, count int) {
 	switch s & (OverHeads | OverTokens) {
 	case OverHeads:
 		return set * heads, 1, heads
@@ -98,7 +98,7 @@ func (s *Selector) Select(impl *kernels.Implementation, dst []int32, b *BlockSco
 		return dst, err
 	}
 	for set := range sharing.Sets(b.Tokens, b.Heads) {
-		first, step, count := sharing.queries(set, b.Tokens, b.Heads)
+		first, step, count := sharing.Queries(set, b.Tokens, b.Heads)
 		scores := b.of(first)
 		if count > 1 && 0 < k && k < b.Blocks {
 			scores = s.pool(impl, b, first, step, count, sharing&BySum != 0)

@@ -45,6 +45,8 @@ type attending struct {
 
 	weighed   []int              // rows whose attention is weighed
 	retrieves bool               // some sequence opens a part of its rows
+	choosings []choosing         // sequences with landmarks
+	picks     []int32            // the blocks that their sets of queries open
 	openings  []attention.Opened // of tiles and KV heads, where it does and several threads work on one
 }
 
@@ -67,8 +69,9 @@ func (a *attending) resize(m *Model, rows []Row, threads int) {
 	}
 	a.watch(rows)
 	a.weigh(m, rows)
+	a.chooses(m, rows)
 	a.keep(m, rows)
-	if threads > 1 && len(a.tiles)*m.KVHeads < sharedTiles*threads {
+	if threads > 1 && len(a.tiles)*m.KVHeads < sharedTiles*threads && len(a.choosings) == 0 {
 		a.segments = max(1, segmentsOf(longest))
 	}
 	if a.segments > 1 {
@@ -130,9 +133,7 @@ func (p *pass) attend(l *layer) {
 		p.w.For(n, 1, func(from, to int) {
 			for at := from; at < to; at++ {
 				t, h := p.tileAt(at)
-				q, view := p.queries(l, t, h)
-				p.open(l, t, h, &q, &view, &p.opened)
-				attention.Full(p.impl, &q, &p.opened.View, &p.params, p.attn)
+				p.attendTile(l, t, h)
 				p.convertHeads(at)
 			}
 		})
@@ -164,6 +165,17 @@ func (p *pass) attend(l *layer) {
 		}
 	})
 	p.w.Barrier()
+}
+
+// attendTile sets attended for a tile and KV head.
+func (p *pass) attendTile(l *layer, t tile, h int) {
+	if p.batch[t.first].Sequence.landmarks != nil {
+		p.attendLandmarks(l, t, h)
+		return
+	}
+	q, view := p.queries(l, t, h)
+	p.open(l, t, h, &q, &view, &p.opened)
+	attention.Full(p.impl, &q, &p.opened.View, &p.params, p.attn)
 }
 
 // setParams sets what attention asks of the queries of a tile.

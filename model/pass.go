@@ -3,6 +3,7 @@ package model
 import (
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
@@ -10,13 +11,17 @@ import (
 // order; a step shares its work out and ends at a barrier.
 type pass struct {
 	*Runner
-	w          *kernels.Worker
-	attn       *attention.Scratch
-	params     attention.Params
-	turn       kernels.Turn
-	opened     attention.Opened
-	key, value []byte    // rows for the cache
-	gate, up   []float32 // products of a piece of the feed-forward layer's matrices
+	w           *kernels.Worker
+	attn        *attention.Scratch
+	params      attention.Params
+	turn        kernels.Turn
+	opened      attention.Opened
+	view        kvcache.View
+	read        attention.Reading
+	selector    attention.Selector
+	blockScores []float32 // of stored blocks with the queries of a set
+	key, value  []byte    // rows for the cache
+	gate, up    []float32 // products of a piece of the feed-forward layer's matrices
 }
 
 // rowGrain is the number of activation rows that a thread takes at a time, matrixGrain that of weight rows, smallGrain
@@ -104,6 +109,7 @@ func (p *pass) attention(l *layer) {
 	p.multiply(p.normed, product{&l.q, p.q, nil}, product{&l.k, p.k, nil}, product{&l.v, p.v, nil})
 	p.expect(&l.o)
 	p.rotateAndStore(l)
+	p.chooseBlocks(l)
 	p.attend(l)
 	p.observe(l)
 	p.weighMass(l)

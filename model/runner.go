@@ -151,6 +151,9 @@ func (r *Runner) admit(rows []Row) error {
 		from, begun := r.before[s]
 		if !begun {
 			from = start{s.Cache.Seen(), s.Cache.MostRows()}
+			if s.landmarks != nil {
+				from.base = s.base()
+			}
 			r.before[s] = from
 			if s.Eviction != nil {
 				s.Cache.HoldMarks()
@@ -172,7 +175,7 @@ func (r *Runner) admit(rows []Row) error {
 	}
 	for s, from := range r.before {
 		if s.packed() {
-			r.turn(s.rope, from.base+s.Cache.Seen()-from.seen)
+			r.turn(s.rope, from.base+s.Cache.Seen()-from.seen+landmarkColumn)
 		}
 	}
 	return nil

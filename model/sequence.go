@@ -29,6 +29,8 @@ type Sequence struct {
 	model *Model
 	rope  *ropeTable
 	limit int // positions; 0: none
+
+	landmarks *landmarked // nil: there are none
 }
 
 // SequenceOptions say what a sequence keeps and how it is attended to. The zero value is a text of float32 rows.
@@ -51,23 +53,30 @@ func (m *Model) NewSequence(o SequenceOptions) (*Sequence, error) {
 			return nil, err
 		}
 	}
-	if o.Attention != nil {
-		cfg.Index = o.Attention.Index()
+	method, err := m.method(o.Attention)
+	if err != nil {
+		return nil, err
+	}
+	if method != nil {
+		cfg.Index = method.Index()
 		if o.Eviction != nil && cfg.Index != (kvcache.Index{}) {
-			return nil, fmt.Errorf("model: attention %s finds rows by their blocks, and policy %s drops rows out of them: choose one of the two", o.Attention.Name(), o.Eviction.Name())
+			return nil, fmt.Errorf("model: attention %s finds rows by their blocks, and policy %s drops rows out of them: choose one of the two", method.Name(), o.Eviction.Name())
 		}
 	}
 	cache, err := kvcache.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	s := &Sequence{Cache: cache, Eviction: o.Eviction, Attention: o.Attention, model: m, rope: m.rope}
+	s := &Sequence{Cache: cache, Eviction: o.Eviction, Attention: method, model: m, rope: m.rope}
 	if m.longRope != nil {
 		if o.Context > m.Rope.OriginalContext {
 			s.rope = m.longRope
 		} else {
 			s.limit = m.Rope.OriginalContext
 		}
+	}
+	if method != nil && method.Landmarks != nil {
+		s.landmarks = newLandmarks(m, method.Landmarks, s.rope)
 	}
 	return s, nil
 }
@@ -80,12 +89,18 @@ func (m *Model) CacheConfig(rows quant.Type) kvcache.Config {
 // packed reports whether keys are stored before RoPE, to be rotated to positions without gaps. As long as no row was dropped
 // there are no gaps: positions are those in the text, and keys are stored as everywhere.
 func (s *Sequence) packed() bool {
+	if s.landmarks != nil {
+		return true
+	}
 	return s.Eviction != nil && s.Eviction.Needs().Packed && s.Cache.HasEvicted()
 }
 
 // NextPosition is the position that RoPE gives the next token: in the text, or among the rows that are left.
 func (s *Sequence) NextPosition() int {
-	if s.packed() {
+	switch {
+	case s.landmarks != nil:
+		return s.base()
+	case s.packed():
 		return s.Cache.MostRows()
 	}
 	return int(s.Cache.LastPosition()) + 1
