@@ -32,7 +32,7 @@ const (
 // below lists the rooms under package mneme.
 var below = []string{
 	"model", "attention", "memory", "kvcache", "kvcache/episodic", "kernels", "asm", "tokenizer", "sample", "weights",
-	"internal/atomicfile", "internal/hugemem", "internal/mapped", "internal/params", "internal/statefile", "internal/sysmem", "weights/convert", "weights/quant", "weights/safetensors", "weights/synth",
+	"internal/atomicfile", "internal/filemem", "internal/hugemem", "internal/mapped", "internal/params", "internal/statefile", "internal/sysmem", "weights/convert", "weights/quant", "weights/safetensors", "weights/synth",
 }
 
 // rules by room; "." is package mneme.
@@ -58,6 +58,7 @@ var rules = map[string]rule{
 	"server":              {rooms: append([]string{"."}, below...)},
 	"cmd":                 {rooms: []string{"*"}, modules: []string{cobra, pflag, progressbar, sys, term}},
 	"internal/atomicfile": {modules: []string{sys}},
+	"internal/filemem":    {modules: []string{sys}},
 	"internal/hugemem":    {modules: []string{sys}},
 	"internal/mapped":     {modules: []string{sys}},
 	"internal/statefile":  {rooms: []string{"internal/atomicfile", "internal/mapped"}},
