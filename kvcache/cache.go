@@ -113,7 +113,11 @@ type Cache struct {
 }
 
 // New makes an empty cache. The row type must be F32, F16 or Q8_0, and fit the head sizes.
-func New(cfg Config) (*Cache, error) {
+func New(cfg Config) (*Cache, error) { return NewIn(nil, cfg) }
+
+// NewIn makes an empty cache whose rows lie in a store, on the heap if that is nil. The summaries of blocks, which are few
+// and often read, lie on the heap.
+func NewIn(store Store, cfg Config) (*Cache, error) {
 	key, value, err := cfg.rowBytes()
 	if err != nil {
 		return nil, err
@@ -123,7 +127,7 @@ func New(cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	c := &Cache{cfg: cfg, lists: make([]list, cfg.Layers*cfg.Heads), last: -1}
-	c.wide = pool{typ: cfg.Type, keyDim: cfg.KeyDim, key: key, value: value, release: cfg.Pruned > 0, memory: &c.memory}
+	c.wide = pool{typ: cfg.Type, keyDim: cfg.KeyDim, key: key, value: value, release: cfg.Pruned > 0, store: store, memory: &c.memory}
 	c.narrow = c.wide
 	c.narrow.keyDim, c.narrow.key = cfg.KeyDim-cfg.Pruned, narrow
 	dim, mean := cfg.summaryDims()
@@ -191,15 +195,15 @@ func (c *Cache) Rows() int64 {
 func (c *Cache) LastPosition() int32 { return c.last }
 
 // Bytes is the memory allocated for rows now: for keys, values and positions, in pages that are in use or kept for the
-// next rows. Pages shared with snapshots count.
+// next rows. Pages shared with snapshots count, those in a store do not (see StoredBytes).
 func (c *Cache) Bytes() int64 {
-	now, _ := c.memory.bytes()
+	now, _, _ := c.memory.bytes()
 	return now
 }
 
 // PeakBytes is the most that Bytes has been.
 func (c *Cache) PeakBytes() int64 {
-	_, peak := c.memory.bytes()
+	_, peak, _ := c.memory.bytes()
 	return peak
 }
 
@@ -226,8 +230,8 @@ func (c *Cache) Trim() {
 }
 
 // Append makes a row for each position, in every layer and head, and returns the number of the first: how many the cache
-// had been given before. Positions must ascend, and lie after those already there; otherwise nothing is changed. The
-// rows are to be filled with Put.
+// had been given before. Positions must ascend, and lie after those already there, and the cache's store must have room;
+// otherwise nothing is changed. The rows are to be filled with Put.
 func (c *Cache) Append(positions []int32) (first int, err error) {
 	last := c.last
 	for _, p := range positions {
@@ -235,6 +239,9 @@ func (c *Cache) Append(positions []int32) (first int, err error) {
 			return 0, fmt.Errorf("kvcache: position %d after %d: %w", p, last, ErrPosition)
 		}
 		last = p
+	}
+	if err := c.reserve(len(positions)); err != nil {
+		return 0, fmt.Errorf("kvcache: %d rows after %d: %w", len(positions), c.seen, err)
 	}
 	for i := range c.lists {
 		c.lists[i].extend(positions)

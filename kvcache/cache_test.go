@@ -14,7 +14,15 @@ import (
 var small = Config{Layers: 2, Heads: 3, KeyDim: 4, ValueDim: 2, Type: quant.F32}
 
 func mustNew(t interface{ Fatal(...any) }, cfg Config) *Cache {
-	c, err := New(cfg)
+	return mustNewIn(t, nil, cfg)
+}
+
+func mustNewIn(t interface{ Fatal(...any) }, store *testStore, cfg Config) *Cache {
+	var in Store
+	if store != nil {
+		in = store
+	}
+	c, err := NewIn(in, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,106 +168,124 @@ func decode(t interface{ Fatal(...any) }, rows []byte) []float32 {
 }
 
 func TestCacheAgainstReference(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) { cacheAgainstReference(t, nil) })
+}
+
+// cacheAgainstReference changes a cache in a store, or on the heap, at random.
+func cacheAgainstReference(t *rapid.T, store *testStore) {
 	cfg := small
 	cfg.Marks = 2
-	rapid.Check(t, func(t *rapid.T) {
-		c, want := mustNew(t, cfg), newReference(cfg)
-		type saved struct {
-			snapshot *Snapshot
-			contents *reference
-		}
-		var snapshots []saved
-		mark := float32(0)
-		t.Repeat(map[string]func(*rapid.T){
-			"append": func(t *rapid.T) {
-				gaps := rapid.SliceOfN(rapid.Int32Range(1, 3), 1, 100).Draw(t, "gaps")
-				pos := c.LastPosition()
-				var positions []int32
-				for _, gap := range gaps {
-					pos += gap
-					positions = append(positions, pos)
-				}
-				first, err := c.Append(positions)
-				if err != nil || first != want.seen {
-					t.Fatalf("first row %d, want %d; error %v", first, want.seen, err)
-				}
-				for i, p := range positions {
-					mark++
-					fill(t, c, first+i, mark)
-					for j := range want.heads {
-						rows := c.RowsOf(j/cfg.Heads, j%cfg.Heads)
-						for k := range cfg.Marks {
-							rows.Mark(k)[rows.Len()-len(positions)+i] += mark + float32(k)
-						}
-						want.heads[j] = append(want.heads[j], refRow{p, mark})
-					}
-				}
-				want.seen, want.last = want.seen+len(positions), pos
-			},
-			"keep": func(t *rapid.T) {
+	want := newReference(cfg)
+	c := mustNewIn(t, store, cfg)
+	type saved struct {
+		snapshot *Snapshot
+		contents *reference
+	}
+	var snapshots []saved
+	mark := float32(0)
+	t.Repeat(map[string]func(*rapid.T){
+		"append": func(t *rapid.T) {
+			gaps := rapid.SliceOfN(rapid.Int32Range(1, 3), 1, 100).Draw(t, "gaps")
+			pos := c.LastPosition()
+			var positions []int32
+			for _, gap := range gaps {
+				pos += gap
+				positions = append(positions, pos)
+			}
+			first, err := c.Append(positions)
+			if store != nil && store.full && errors.Is(err, errStoreFull) {
+				return // and nothing has changed
+			}
+			if err != nil || first != want.seen {
+				t.Fatalf("first row %d, want %d; error %v", first, want.seen, err)
+			}
+			for i, p := range positions {
+				mark++
+				fill(t, c, first+i, mark)
 				for j := range want.heads {
-					var keep []int32
-					var left []refRow
-					share := rapid.IntRange(0, 4).Draw(t, "quarters")
-					for i, row := range want.heads[j] {
-						if share == 4 || rapid.IntRange(0, 3).Draw(t, "row") < share {
-							keep, left = append(keep, int32(i)), append(left, row)
-						}
+					rows := c.RowsOf(j/cfg.Heads, j%cfg.Heads)
+					for k := range cfg.Marks {
+						rows.Mark(k)[rows.Len()-len(positions)+i] += mark + float32(k)
 					}
-					if err := c.Keep(j/cfg.Heads, j%cfg.Heads, keep); err != nil {
-						t.Fatal(err)
-					}
-					want.heads[j] = left
+					want.heads[j] = append(want.heads[j], refRow{p, mark})
 				}
-				c.Evicted()
-				want.evicted = want.seen
-			},
-			"truncate": func(t *rapid.T) {
-				n := rapid.IntRange(0, c.Seen()).Draw(t, "rows")
-				err := c.Truncate(n)
-				if n > 0 && n < want.evicted {
-					if !errors.Is(err, ErrEvicted) {
-						t.Fatalf("went back to %d rows, after rows were dropped at %d: error %v", n, want.evicted, err)
+			}
+			want.seen, want.last = want.seen+len(positions), pos
+		},
+		"keep": func(t *rapid.T) {
+			for j := range want.heads {
+				var keep []int32
+				var left []refRow
+				share := rapid.IntRange(0, 4).Draw(t, "quarters")
+				for i, row := range want.heads[j] {
+					if share == 4 || rapid.IntRange(0, 3).Draw(t, "row") < share {
+						keep, left = append(keep, int32(i)), append(left, row)
 					}
-					return
 				}
-				if err != nil {
+				if err := c.Keep(j/cfg.Heads, j%cfg.Heads, keep); err != nil {
 					t.Fatal(err)
 				}
-				want.last = -1
-				for j, rows := range want.heads {
-					want.heads[j] = rows[:max(0, len(rows)-(want.seen-n))]
-					if n == 0 {
-						want.heads[j] = nil
-					}
+				want.heads[j] = left
+			}
+			c.Evicted()
+			want.evicted = want.seen
+		},
+		"truncate": func(t *rapid.T) {
+			n := rapid.IntRange(0, c.Seen()).Draw(t, "rows")
+			err := c.Truncate(n)
+			if n > 0 && n < want.evicted {
+				if !errors.Is(err, ErrEvicted) {
+					t.Fatalf("went back to %d rows, after rows were dropped at %d: error %v", n, want.evicted, err)
 				}
-				want.seen, want.evicted = n, min(n, want.evicted)
-			},
-			"snapshot": func(t *rapid.T) {
-				snapshots = append(snapshots, saved{c.Snapshot(), want.clone()})
-			},
-			"restore": func(t *rapid.T) {
-				if len(snapshots) == 0 {
-					t.Skip("no snapshot yet")
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			want.last = -1
+			for j, rows := range want.heads {
+				want.heads[j] = rows[:max(0, len(rows)-(want.seen-n))]
+				if n == 0 {
+					want.heads[j] = nil
 				}
-				s := rapid.SampledFrom(snapshots).Draw(t, "snapshot")
-				if err := c.Restore(s.snapshot); err != nil {
-					t.Fatal(err)
-				}
-				want = s.contents.clone()
-			},
-			"": func(t *rapid.T) {
-				check(t, c, want)
-				pages := 0
-				for _, rows := range want.heads {
-					pages += (len(rows) + PageRows - 1) / PageRows
-				}
-				c.Trim()
-				if bytes := int64(pages) * ((4+2)*4 + 4) * PageRows; c.Bytes() != bytes || c.PeakBytes() < bytes {
-					t.Fatalf("%d bytes, peak %d, for %d pages", c.Bytes(), c.PeakBytes(), pages)
-				}
-			},
-		})
+			}
+			want.seen, want.evicted = n, min(n, want.evicted)
+		},
+		"snapshot": func(t *rapid.T) {
+			snapshots = append(snapshots, saved{c.Snapshot(), want.clone()})
+		},
+		"restore": func(t *rapid.T) {
+			if len(snapshots) == 0 {
+				t.Skip("no snapshot yet")
+			}
+			s := rapid.SampledFrom(snapshots).Draw(t, "snapshot")
+			if err := c.Restore(s.snapshot); err != nil {
+				t.Fatal(err)
+			}
+			want = s.contents.clone()
+		},
+		"": func(t *rapid.T) {
+			check(t, c, want)
+			pages := 0
+			for _, rows := range want.heads {
+				pages += (len(rows) + PageRows - 1) / PageRows
+			}
+			c.Trim()
+			bytes := int64(pages) * ((4+2)*4 + 4) * PageRows
+			if store != nil {
+				checkStored(t, c, store, bytes)
+				return
+			}
+			if c.Bytes() != bytes || c.PeakBytes() < bytes {
+				t.Fatalf("%d bytes, peak %d, for %d pages", c.Bytes(), c.PeakBytes(), pages)
+			}
+		},
+		"fill or empty the store": func(t *rapid.T) {
+			if store == nil {
+				t.Skip("there is none")
+			}
+			store.full = !store.full
+		},
 	})
 }
 

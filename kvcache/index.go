@@ -136,7 +136,7 @@ func (c *Cache) Unsealed() int {
 
 // IndexBytes is the memory of the summaries.
 func (c *Cache) IndexBytes() int64 {
-	now, _ := c.indexMemory.bytes()
+	now, _, _ := c.indexMemory.bytes()
 	return now
 }
 

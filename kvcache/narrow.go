@@ -10,6 +10,9 @@ import (
 // prune takes the channels that were not chosen from the keys of the first n of the rows that have them all. A page of
 // theirs goes as soon as none of its rows is left in it.
 func (l *list) prune(n int) error {
+	if err := l.narrow.reserve(l.narrow.needs(n)); err != nil {
+		return fmt.Errorf("kvcache: pruned keys: %w", err)
+	}
 	grown, moved, err := l.narrow.rows, 0, error(nil)
 	for moved < n {
 		source, from, to := l.wide.pages[moved/PageRows], moved%PageRows, l.narrow.rows%PageRows

@@ -16,10 +16,17 @@ type page struct {
 	keys, values []byte
 	positions    []int32 // [PageRows]
 	shared       bool
-	owner        any // of memory that is not the page's own, nil: it is
+	stored       bool // its memory is a Store's
+	owner        any  // of memory that is not the page's own, nil: it is
 }
 
-func (pg *page) bytes() int64 { return int64(len(pg.keys)+len(pg.values)) + 4*PageRows }
+// bytes is what the page takes of the heap.
+func (pg *page) bytes() int64 {
+	if pg.stored {
+		return 0
+	}
+	return int64(len(pg.keys)+len(pg.values)) + 4*PageRows
+}
 
 // pool hands out pages of one size and takes them back.
 type pool struct {
@@ -29,6 +36,7 @@ type pool struct {
 	// release has pages given back to the system at once: where there are pages of another size, these cannot use them.
 	release bool
 
+	store  Store // that new pages lie in, nil: the heap
 	memory *memory
 	free   []*page // kept for the next ones to be handed out
 }
@@ -36,7 +44,8 @@ type pool struct {
 // memory counts the bytes of the pages of a cache: what its pools handed out and what they keep.
 type memory struct {
 	mu        sync.Mutex
-	now, peak int64
+	now, peak int64 // on the heap
+	stored    int64 // in a Store
 }
 
 func (m *memory) add(bytes int64) {
@@ -44,53 +53,80 @@ func (m *memory) add(bytes int64) {
 	m.peak = max(m.peak, m.now)
 }
 
-func (m *memory) bytes() (now, peak int64) {
+func (m *memory) bytes() (now, peak, stored int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.now, m.peak
+	return m.now, m.peak, m.stored
 }
 
 func pageBytes(key, value int) int64 { return (int64(key) + int64(value) + 4) * PageRows }
 
 func (p *pool) pageBytes() int64 { return pageBytes(p.key, p.value) }
 
-// take returns a page, which may have been used before.
+// count adds n times a page to what is counted.
+func (p *pool) count(pg *page, n int64) {
+	if pg.stored {
+		p.memory.stored += n * p.storedBytes()
+	} else {
+		p.memory.add(n * p.pageBytes())
+	}
+}
+
+// take returns a page, which may have been used before. Rows are appended and pruned with pages that were reserved, so that
+// the pool's store, if it has one, can refuse them. What else takes a page replaces a shared one, and goes on to the end: if
+// the store has none, it lies on the heap.
 func (p *pool) take() *page {
 	p.memory.mu.Lock()
 	defer p.memory.mu.Unlock()
-	if n := len(p.free); n > 0 {
-		pg := p.free[n-1]
-		p.free[n-1], p.free = nil, p.free[:n-1]
-		return pg
+	if p.store != nil && p.fill() == nil || len(p.free) > 0 {
+		return p.pop()
 	}
-	p.memory.add(p.pageBytes())
 	slab := make([]byte, (p.key+p.value)*PageRows)
 	keys := p.key * PageRows
-	return &page{keys: slab[:keys:keys], values: slab[keys:], positions: make([]int32, PageRows)}
+	pg := &page{keys: slab[:keys:keys], values: slab[keys:], positions: make([]int32, PageRows)}
+	p.count(pg, 1)
+	return pg
+}
+
+// pop hands out the free page that was added last. There must be one.
+func (p *pool) pop() *page {
+	n := len(p.free)
+	pg := p.free[n-1]
+	p.free[n-1], p.free = nil, p.free[:n-1]
+	return pg
 }
 
 // give takes a page back that its list no longer needs. One that a snapshot shares is the snapshot's alone from then on.
 func (p *pool) give(pg *page) {
 	p.memory.mu.Lock()
 	defer p.memory.mu.Unlock()
-	if pg.shared || p.release {
-		p.memory.add(-p.pageBytes())
+	if pg.shared || p.release && !pg.stored {
+		p.count(pg, -1)
 		return
 	}
 	p.free = append(p.free, pg)
 }
 
 // adopt counts pages that come from a snapshot.
-func (p *pool) adopt(n int) {
+func (p *pool) adopt(pages []*page) {
 	p.memory.mu.Lock()
 	defer p.memory.mu.Unlock()
-	p.memory.add(int64(n) * p.pageBytes())
+	for _, pg := range pages {
+		p.count(pg, 1)
+	}
 }
 
-// trim gives free pages back to the system.
+// trim gives free pages back to the system, but for those of a store.
 func (p *pool) trim() {
 	p.memory.mu.Lock()
 	defer p.memory.mu.Unlock()
-	p.memory.add(-int64(len(p.free)) * p.pageBytes())
+	had := p.free
 	p.free = nil
+	for _, pg := range had {
+		if pg.stored {
+			p.free = append(p.free, pg)
+		} else {
+			p.count(pg, -1)
+		}
+	}
 }

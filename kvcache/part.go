@@ -10,6 +10,7 @@ import (
 type part struct {
 	pool  *pool
 	pages []*page
+	spare []*page // that were reserved, see reserve
 	rows  int
 	// clustered says that positions may be in any order within a page.
 	clustered bool
@@ -41,10 +42,10 @@ func (p *part) extend(positions []int32) {
 // writable returns page i, which is new, or the last one, with its first rows as they were, and not shared.
 func (p *part) writable(i, rows int) *page {
 	if i == len(p.pages) {
-		p.pages = append(p.pages, p.pool.take())
+		p.pages = append(p.pages, p.take())
 	} else if old := p.pages[i]; old.shared {
 		p.pool.give(old) // it is the snapshot's alone: one page takes its place
-		pg := p.pool.take()
+		pg := p.take()
 		pg.copyRows(old, rows, p.pool)
 		p.pages[i] = pg
 	}

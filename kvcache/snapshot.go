@@ -36,7 +36,7 @@ type sharedRows struct {
 // Seen is the number of rows per KV head that the cache had been given.
 func (s *Snapshot) Seen() int { return s.seen }
 
-// Bytes is the memory that the snapshot holds on to, shared or not.
+// Bytes is the memory of the heap that the snapshot holds on to, shared or not.
 func (s *Snapshot) Bytes() int64 {
 	var bytes int64
 	for i := range s.lists {
@@ -77,7 +77,7 @@ func (p *part) share() sharedRows {
 // adopt makes the part's rows those of a snapshot.
 func (p *part) adopt(from *sharedRows) {
 	p.pages, p.rows = slices.Clone(from.pages), from.rows
-	p.pool.adopt(len(p.pages))
+	p.pool.adopt(p.pages)
 }
 
 func cloneMarks(marks [][]float32) [][]float32 {

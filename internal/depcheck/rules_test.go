@@ -68,10 +68,11 @@ var rules = map[string]rule{
 	"internal/depcheck":   {},
 }
 
-// forTests is what the tests of every room may import besides: helpers, random models and those of others to try things on,
-// a disassembler for instructions written as numbers, and Gorgonia as the oracle for gradients written by hand.
+// forTests is what the tests of every room may import besides: helpers, memory in a file, random models and those of others
+// to try things on, a disassembler for instructions written as numbers, and Gorgonia as the oracle for gradients written by
+// hand.
 var forTests = rule{
-	rooms:   []string{"internal/testdata", "weights/convert", "weights/synth", "weights", "weights/quant"},
+	rooms:   []string{"internal/filemem", "internal/testdata", "weights/convert", "weights/synth", "weights", "weights/quant"},
 	modules: []string{rapid, gorgonia, arch},
 }
 
