@@ -9,10 +9,10 @@ import (
 
 // GroupedScratch is memory that one thread reuses from call to call of the grouped softmax over whole texts.
 type GroupedScratch struct {
-	kernels      *kernels.Scratch
-	inner, outer []float32
-	by           []float32 // of each earlier block, what its exponentials are to be multiplied by, or what its landmark got
-	w, d         []float32
+	kernels  *kernels.Scratch
+	from, to []float32 // scores of a softmax, and its exponentials
+	by       []float32 // of each earlier block, what its exponentials are to be multiplied by, or what its landmark got
+	w, d     []float32 // weights of a piece of a text, and gradients with respect to them
 }
 
 // NewGroupedScratch makes scratch memory that shares a thread's kernel scratch.
@@ -71,28 +71,27 @@ func checkSquare(name string, x []float32, n int) error {
 func (s *GroupedScratch) weigh(impl *kernels.Implementation, w, scores []float32, i int, g *Groups) {
 	own := g.block[i]
 	from, to := g.tokens(own, i)
-	outer := room(&s.outer, kernels.WholeGroups(to-from+own))
-	copy(outer, scores[from:to])
-	gates := outer[to-from:][:own]
-	by := room(&s.by, own)
+	tokens := to - from
+	x, y := room(&s.from, own+tokens), room(&s.to, kernels.WholeGroups(max(own+tokens, g.longest)))
+	copy(x, scores[from:to])
+	gates, by := x[tokens:], room(&s.by, own)
 	for b := range by {
 		first, end := g.tokens(b, i)
-		inner := room(&s.inner, kernels.WholeGroups(end-first))
-		copy(inner, scores[first:end])
-		by[b] = softmax(impl, inner, end-first, 1)
+		n := kernels.WholeGroups(end - first)
+		by[b] = softmax(impl, y[:n], scores[first:end], 1)
 		gates[b] = scores[end]
 		if by[b] == 0 {
 			gates[b] = hidden
 		}
-		copy(w[first:end], inner)
+		copy(w[first:end], y)
 		w[end] = 0
 	}
-	share := softmax(impl, outer, to-from+own, 1)
-	for b, v := range gates {
+	share := softmax(impl, y[:kernels.WholeGroups(len(x))], x, 1)
+	for b, v := range y[tokens:][:own] {
 		first, end := g.tokens(b, i)
 		multiply(w[first:end], by[b]*(v*share))
 	}
-	copy(w[from:to], outer)
+	copy(w[from:to], y)
 	multiply(w[from:to], share)
 	clear(w[to:])
 }
@@ -132,53 +131,43 @@ func toScores(d, w []float32, mean float32) {
 	}
 }
 
-// softmax makes the first n values of x, which has room for whole groups, their exponentials, and returns what these have to be
-// multiplied by to add up to 1: 0 if all scores are −Inf. Scores of +Inf have 1, and all others 0 beside them.
-func softmax(impl *kernels.Implementation, x []float32, n int, scale float32) (by float32) {
-	most := hidden
-	for _, v := range x[:n] {
-		if v > most {
+// softmax makes x, which has room for whole groups, the exponentials of scores, and returns what these have to be multiplied by
+// to add up to 1: 0 if all scores are −Inf. Scores of +Inf have 1, and all others 0 beside them.
+func softmax(impl *kernels.Implementation, x, scores []float32, scale float32) (by float32) {
+	if len(scores) == 0 {
+		return 0
+	}
+	fill(x[copy(x, scores):], hidden)
+	switch _, sum := impl.Softmax(x, scale, -math.MaxFloat32); {
+	case sum == 0:
+		return 0
+	case sum == sum:
+		return 1 / sum
+	}
+	return infinite(x, scores, scale) // +Inf from itself is no number
+}
+
+// infinite is softmax where some of the scores are +Inf, or not numbers.
+func infinite(x, scores []float32, scale float32) (by float32) {
+	most, sum := hidden, float32(0)
+	for _, v := range scores {
+		if v *= scale; v > most {
 			most = v
 		}
 	}
-	fill(x[n:], hidden)
-	switch most *= scale; {
-	case most > math.MaxFloat32:
-		by = infinite(x[:n], scale)
-	case most < -math.MaxFloat32:
-		by = none(x[:n])
-	default:
-		_, sum := impl.Softmax(x, scale, hidden)
-		by = 1 / sum
-	}
-	return by
-}
-
-// infinite is softmax where some of the scores are +Inf.
-func infinite(x []float32, scale float32) (by float32) {
-	var sum float32
-	for j, v := range x {
-		v *= scale
-		switch {
-		case v > math.MaxFloat32:
-			x[j] = 1
+	for j, v := range scores {
+		switch v *= scale; {
+		case most <= math.MaxFloat32:
+			v = exp(v - most)
+		case v <= math.MaxFloat32:
+			v = 0
 		case v == v:
-			x[j] = 0
+			v = 1
 		}
-		sum += x[j]
+		x[j] = v
+		sum += v
 	}
 	return 1 / sum
-}
-
-// none is softmax where no score is more than −Inf.
-func none(x []float32) (by float32) {
-	for j, v := range x {
-		if v == v {
-			x[j] = 0
-		}
-		by += x[j]
-	}
-	return by
 }
 
 func total(x []float32) (sum float32) {

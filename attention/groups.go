@@ -7,6 +7,7 @@ type Groups struct {
 	landmark []bool
 	block    []int // of each row
 	ends     []int // of each block, the row after its last one
+	longest  int   // rows of a block
 }
 
 // NewGroups makes the groups of a text of which landmark says for each row whether it is a landmark's.
@@ -16,6 +17,7 @@ func NewGroups(landmark []bool) *Groups {
 		g.block[i] = len(g.ends)
 		if l || i == len(landmark)-1 {
 			g.ends = append(g.ends, i+1)
+			g.longest = max(g.longest, i+1-g.start(len(g.ends)-1))
 		}
 	}
 	return g

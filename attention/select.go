@@ -8,8 +8,8 @@ import (
 // Selector chooses blocks, in memory that it reuses from call to call. One thread uses it at a time. The zero Selector is ready
 // for use.
 type Selector struct {
-	ranks, sorted []uint64
-	pooled, soft  []float32
+	ranks, sorted         []uint64
+	pooled, soft, numbers []float32
 }
 
 // selectRoom is how many blocks Top holds beyond those that it is to choose, before it drops all but the best. A larger one

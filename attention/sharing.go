@@ -2,6 +2,7 @@ package attention
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/mneme-lm/mneme/kernels"
 )
@@ -113,31 +114,29 @@ func (s *Selector) pool(impl *kernels.Implementation, b *BlockScores, first, ste
 	pooled, soft := room(&s.pooled, b.Blocks), room(&s.soft, kernels.WholeGroups(b.Blocks))
 	clear(pooled)
 	for i := range count {
-		by := shares(impl, soft, b.of(first+i*step), b.Scale)
+		by := s.shares(impl, soft, b.of(first+i*step), b.Scale)
 		if sum {
 			impl.Axpy(by, soft[:b.Blocks], pooled)
 			continue
 		}
-		for j, v := range soft[:b.Blocks] {
-			if v *= by; v > pooled[j] {
-				pooled[j] = v
-			}
+		for j, v := range soft[:len(pooled)] { // as whole numbers, which the bits of positive ones are ordered like
+			pooled[j] = math.Float32frombits(max(math.Float32bits(v*by), math.Float32bits(pooled[j])))
 		}
 	}
 	return pooled
 }
 
 // shares makes soft the exponentials of scores, and returns what makes a softmax of them. What is not a number gets nothing.
-func shares(impl *kernels.Implementation, soft, scores []float32, scale float32) (by float32) {
-	copy(soft, scores)
-	if by = softmax(impl, soft, len(scores), scale); by == by {
+func (s *Selector) shares(impl *kernels.Implementation, soft, scores []float32, scale float32) (by float32) {
+	if by = softmax(impl, soft, scores, scale); by == by {
 		return by
 	}
+	numbers := room(&s.numbers, len(scores))
 	for j, v := range scores {
 		if v != v {
 			v = hidden
 		}
-		soft[j] = v
+		numbers[j] = v
 	}
-	return softmax(impl, soft, len(scores), scale)
+	return softmax(impl, soft, numbers, scale)
 }
