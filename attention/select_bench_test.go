@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/mneme-lm/mneme/kernels"
 )
 
 // BenchmarkTop chooses blocks for one query whose scores are normal, or grow with the number of the block as they do
@@ -34,6 +36,28 @@ func BenchmarkTop(b *testing.B) {
 						i++
 					}
 					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/element")
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkSelect chooses blocks that queries share.
+func BenchmarkSelect(b *testing.B) {
+	const n, k = 4096, 32
+	for _, impl := range kernels.Implementations() {
+		for _, queries := range []int{4, 48} {
+			for name, mode := range map[string]Sharing{"max": MaxOverHeads, "sum": SumOfSoftmax} {
+				b.Run(fmt.Sprintf("%s/%s/queries=%d/n=%d/k=%d", impl.Name, name, queries, n, k), func(b *testing.B) {
+					scores := &BlockScores{Scores: randoms(rand.New(rand.NewPCG(1, 9)), queries*n), Tokens: 1, Heads: queries, Blocks: n, Stride: n, Scale: 1}
+					var s Selector
+					dst := make([]int32, 0, k)
+					for b.Loop() {
+						if _, err := s.Select(impl, dst, scores, k, mode); err != nil {
+							b.Fatal(err)
+						}
+					}
+					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n*queries), "ns/element")
 				})
 			}
 		}
