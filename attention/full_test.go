@@ -31,7 +31,7 @@ func filled(t *testing.T, rng *rand.Rand, positions []int32, keyDim, valueDim in
 	return c, keys, values
 }
 
-func stored(t *testing.T, x []float32) []byte {
+func stored(t testing.TB, x []float32) []byte {
 	t.Helper()
 	row := make([]byte, 4*len(x))
 	if err := quant.Encode(quant.F32, row, x); err != nil {
