@@ -1,40 +1,26 @@
 package main
 
 import (
-	"encoding/binary"
-	"encoding/json"
-	"math"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/mneme-lm/mneme/internal/testdata"
 	"github.com/mneme-lm/mneme/weights"
 )
 
-// prototype writes a tiny model in safetensors, of one layer, whose values are all alike.
+// prototype writes a tiny model in safetensors, of one layer.
 func prototype(t testing.TB) string {
 	t.Helper()
-	header := map[string]any{"__metadata__": map[string]string{
-		"config": `{"V": 9, "d": 8, "L": 1, "H": 2, "h": 16, "mode": "full", "B": 0, "window": 0}`,
-	}}
-	values := 0
+	var tensors []testdata.Tensor
 	for name, shape := range map[string][]int{
 		"e.weight": {9, 8}, "bl.0.n1.w": {8}, "bl.0.n2.w": {8}, "bl.0.a.qkv.weight": {24, 8}, "bl.0.a.qkv.bias": {24}, "bl.0.a.o.weight": {8, 8},
 		"bl.0.m.w1.weight": {32, 8}, "bl.0.m.w2.weight": {8, 16}, "nf.w": {8}, "head.weight": {9, 8},
 	} {
-		n := shape[0] * append(shape, 1)[1]
-		header[name] = map[string]any{"dtype": "F32", "shape": shape, "data_offsets": []int{4 * values, 4 * (values + n)}}
-		values += n
+		tensors = append(tensors, testdata.RandomTensor(name, shape...))
 	}
-	text, err := json.Marshal(header)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...)
-	for range values {
-		file = binary.LittleEndian.AppendUint32(file, math.Float32bits(0.5))
-	}
-	return writeFile(t, "prototype.safetensors", string(file))
+	config := `{"V": 9, "d": 8, "L": 1, "H": 2, "h": 16, "mode": "full", "B": 0, "window": 0}`
+	return writeFile(t, "prototype.safetensors", string(testdata.Safetensors(t, map[string]string{"config": config}, tensors)))
 }
 
 func TestConvert(t *testing.T) {

@@ -1,76 +1,26 @@
 package convert
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/mneme-lm/mneme/internal/testdata"
 	"github.com/mneme-lm/mneme/weights"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
 // made is a tensor of a file that a test makes.
-type made struct {
-	name   string
-	dtype  string // F32 if empty
-	shape  []int  // slowest first
-	values []float32
-}
+type made = testdata.Tensor
 
-// random makes a tensor with random values that every float type holds.
-func random(name string, shape ...int) made {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	rng := rand.New(rand.NewPCG(uint64(n), uint64(len(name))+uint64(name[len(name)/2])))
-	values := make([]float32, n)
-	for i := range values {
-		values[i] = float32(rng.IntN(255)-127) / 64
-	}
-	return made{name: name, shape: shape, values: values}
-}
+func random(name string, shape ...int) made { return testdata.RandomTensor(name, shape...) }
 
-// writeSafetensors writes tensors in the safetensors format.
 func writeSafetensors(t testing.TB, path string, metadata map[string]string, tensors []made) string {
 	t.Helper()
-	header := map[string]any{}
-	if metadata != nil {
-		header["__metadata__"] = metadata
-	}
-	var data []byte
-	for _, x := range tensors {
-		begin := len(data)
-		dtype := x.dtype
-		if dtype == "" {
-			dtype = "F32"
-		}
-		typ, err := quant.Parse(dtype)
-		if err != nil {
-			typ = quant.F32 // a type of as many bytes
-		}
-		size, err := typ.RowBytes(len(x.values))
-		if err != nil {
-			t.Fatal(err)
-		}
-		data = append(data, make([]byte, size)...)
-		if err := quant.Encode(typ, data[begin:], x.values); err != nil {
-			t.Fatal(err)
-		}
-		header[x.name] = map[string]any{"dtype": dtype, "shape": x.shape, "data_offsets": []int{begin, len(data)}}
-	}
-	text, err := json.Marshal(header)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := binary.LittleEndian.AppendUint64(nil, uint64(len(text)))
-	if err := os.WriteFile(path, slices.Concat(out, text, data), 0o644); err != nil {
+	if err := os.WriteFile(path, testdata.Safetensors(t, metadata, tensors), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return path

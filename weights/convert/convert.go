@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/mneme-lm/mneme/weights"
 	"github.com/mneme-lm/mneme/weights/internal/rowstream"
@@ -43,8 +44,11 @@ var types = []quant.Type{quant.F32, quant.F16, quant.BF16}
 // Types returns the types that Options may name.
 func Types() []quant.Type { return slices.Clone(types) }
 
-// Convert writes the model src to a new file dst. src is the safetensors file of a prototype, whose metadata have its
-// configuration.
+// Convert writes the model src to a new file dst. src is one of these:
+//
+//   - a folder as Hugging Face's transformers leave it, with config.json and the weights in one safetensors file or in
+//     several with an index, of the model_type llama, qwen2 or qwen3;
+//   - the safetensors file of a prototype, whose metadata have its configuration.
 //
 // The file appears under its name when it is complete; it must not be one of src's. Memory does not grow with the model.
 // Convert stops early with the context's error.
@@ -73,13 +77,23 @@ func open(src string) (*input, error) {
 		return nil, err
 	}
 	if info.IsDir() {
-		return nil, fmt.Errorf("%s: folders are not supported yet", src)
+		return openHF(src)
 	}
-	m, err := openPrototype(src)
+	return openPrototype(src)
+}
+
+// readFile reads a file of up to most bytes.
+func readFile(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	return m, nil
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("%s: more than %d bytes", path, most)
+	}
+	return text, err
 }
 
 // refuseOverwrite fails if dst is one of the files that are read, by whatever name.
@@ -135,14 +149,19 @@ func summarize(path string) (*Converted, error) {
 	return &Converted{f.Size(), f.TypeCounts()}, f.Close()
 }
 
-// nameOf is the name of a model of which only the path is known.
+// nameOf is the name of a model of which only the file is known.
 func nameOf(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		path = abs
-	}
 	base := filepath.Base(path)
-	if name := base[:len(base)-len(filepath.Ext(base))]; name != "" {
+	if name := strings.TrimSuffix(base, filepath.Ext(base)); name != "" {
 		return name
 	}
 	return base
+}
+
+// nameOfFolder is the name of a model of which only the folder is known.
+func nameOfFolder(path string) string {
+	if whole, err := filepath.Abs(path); err == nil {
+		path = whole
+	}
+	return filepath.Base(path)
 }

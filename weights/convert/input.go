@@ -1,8 +1,10 @@
 package convert
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +34,7 @@ type tensor struct {
 	shape []int // fastest dimension first
 	from  *safetensors.Tensor
 	first int
-	order func(row int) int // where in the old tensor a row is, counted from first; nil: in the same place
+	order func(row int) int // where in the old tensor a row, of a vector a value, is, counted from first; nil: in the same place
 }
 
 // typeOf returns the type of a tensor of a model in type want.
@@ -57,12 +59,24 @@ func (t tensor) fill(dst []float32, first int) error {
 	if t.order == nil {
 		return t.from.Decode(dst, t.first+first*n)
 	}
+	if len(t.shape) == 1 {
+		n = 1
+	}
 	for r := range len(dst) / n {
 		if err := t.from.Decode(dst[r*n:(r+1)*n], t.first+t.order(first+r)*n); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// inMemory is a tensor of the old file that none has.
+func inMemory(name string, values []float32) *safetensors.Tensor {
+	t := &safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: []int{len(values)}}
+	for _, v := range values {
+		t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(v))
+	}
+	return t
 }
 
 // fail remembers the first complaint.

@@ -38,7 +38,7 @@ func TestPrototype(t *testing.T) {
 	tensors := prototypeTensors()
 	values := map[string][]float32{}
 	for _, x := range tensors {
-		values[x.name] = x.values
+		values[x.Name] = x.Values
 	}
 	for _, typ := range Types() {
 		f := converted(t, writePrototype(t, fullConfig, tensors), typ)
@@ -124,7 +124,7 @@ func TestPrototypeRefused(t *testing.T) {
 		},
 		"wrong shape": func(list []made) []made { return append(list[:len(list)-1], random("head.weight", 8, 11)) },
 		"integers": func(list []made) []made {
-			list[len(list)-1].dtype = "I32"
+			list[len(list)-1].DType = "I32"
 			return list
 		},
 	} {
@@ -172,7 +172,7 @@ func TestConvertFails(t *testing.T) {
 		t.Errorf("onto a folder: %v", err)
 	}
 	large := prototypeTensors()
-	large[0].values[5] = 1e6
+	large[0].Values[5] = 1e6
 	_, err = Convert(t.Context(), dst, writePrototype(t, fullConfig, large), Options{Type: quant.F16})
 	if err == nil || !strings.Contains(err.Error(), "token_embd.weight") || !strings.Contains(err.Error(), "65504") {
 		t.Errorf("beyond F16: %v", err)
