@@ -21,9 +21,10 @@ func newConvert(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "convert IN OUT",
 		Short: "Write a model of another program as a GGUF file",
-		Long: "convert writes the model IN to the GGUF file OUT. IN is the safetensors file of a prototype, whose metadata have\n" +
-			"its configuration. Matrices are written in TYPE; quantize makes smaller ones of them.",
-		Example: `  infer convert base.safetensors base.gguf --type f32`,
+		Long: "convert writes the model IN to the GGUF file OUT. IN is a folder as transformers leave it, with config.json,\n" +
+			"safetensors and tokenizer.json, of the model_type llama, qwen2 or qwen3; or the safetensors file of a prototype,\n" +
+			"whose metadata have its configuration. Block formats are what quantize makes of the result.",
+		Example: `  infer convert Qwen3-0.6B qwen3-0.6b.gguf --type bf16`,
 		Args:    exactly("IN", "OUT"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault

@@ -47,7 +47,7 @@ var rules = map[string]rule{
 	"weights/quant":       {},
 	"weights":             {rooms: []string{"weights/quant", "weights/internal", "internal/atomicfile", "internal/mapped"}},
 	"weights/internal":    {rooms: []string{"weights/quant"}},
-	"weights/convert":     {rooms: []string{"weights", "weights/quant", "weights/internal", "weights/safetensors"}},
+	"weights/convert":     {rooms: []string{"weights", "weights/quant", "weights/internal", "weights/safetensors", "tokenizer"}},
 	"weights/synth":       {rooms: []string{"weights", "weights/quant", "weights/internal"}},
 	"weights/safetensors": {rooms: []string{"weights/quant", "internal/mapped"}},
 	"tokenizer":           {},

@@ -47,7 +47,8 @@ func Types() []quant.Type { return slices.Clone(types) }
 // Convert writes the model src to a new file dst. src is one of these:
 //
 //   - a folder as Hugging Face's transformers leave it, with config.json and the weights in one safetensors file or in
-//     several with an index, of the model_type llama, qwen2 or qwen3;
+//     several with an index, of the model_type llama, qwen2 or qwen3, and with the tokenizer of tokenizer.json, if there
+//     is one: byte pair encoding of bytes, or of characters as SentencePiece has it;
 //   - the safetensors file of a prototype, whose metadata have its configuration.
 //
 // The file appears under its name when it is complete; it must not be one of src's. Memory does not grow with the model.

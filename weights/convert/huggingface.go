@@ -45,6 +45,7 @@ func readHF(folder string) (*input, error) {
 	m := newInput(f)
 	m.hfMetadata(c, nameOfFolder(folder))
 	m.hfTensors(c)
+	m.hfTokenizer(folder, c)
 	if err := m.finish(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
