@@ -47,7 +47,7 @@ var rules = map[string]rule{
 	"weights/quant":       {},
 	"weights":             {rooms: []string{"weights/quant", "weights/internal", "internal/atomicfile", "internal/mapped"}},
 	"weights/internal":    {rooms: []string{"weights/quant"}},
-	"weights/convert":     {rooms: []string{"weights", "weights/quant", "weights/internal", "weights/safetensors", "tokenizer"}},
+	"weights/convert":     {rooms: []string{"weights", "weights/quant", "weights/internal", "weights/safetensors", "tokenizer", "internal/mapped"}},
 	"weights/synth":       {rooms: []string{"weights", "weights/quant", "weights/internal"}},
 	"weights/safetensors": {rooms: []string{"weights/quant", "internal/mapped"}},
 	"tokenizer":           {},

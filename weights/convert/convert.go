@@ -49,7 +49,9 @@ func Types() []quant.Type { return slices.Clone(types) }
 //   - a folder as Hugging Face's transformers leave it, with config.json and the weights in one safetensors file or in
 //     several with an index, of the model_type llama, qwen2 or qwen3, and with the tokenizer of tokenizer.json, if there
 //     is one: byte pair encoding of bytes, or of characters as SentencePiece has it;
-//   - the safetensors file of a prototype, whose metadata have its configuration.
+//   - the safetensors file of a prototype, whose metadata have its configuration;
+//   - a checkpoint of llama2.c in the first of its formats, with its vocabulary, if there is one, in tokenizer.bin beside
+//     it.
 //
 // The file appears under its name when it is complete; it must not be one of src's. Memory does not grow with the model.
 // Convert stops early with the context's error.
@@ -61,8 +63,8 @@ func Convert(ctx context.Context, dst, src string, opts Options) (*Converted, er
 	if err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
 	}
-	defer m.file.Close()
-	if err := refuseOverwrite(dst, m.file.Paths()); err != nil {
+	defer m.close()
+	if err := refuseOverwrite(dst, m.paths); err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
 	}
 	if err := m.write(ctx, dst, opts); err != nil {
@@ -80,7 +82,30 @@ func open(src string) (*input, error) {
 	if info.IsDir() {
 		return openHF(src)
 	}
-	return openPrototype(src)
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", src)
+	}
+	begin, err := beginning(src)
+	switch {
+	case err != nil:
+		return nil, err
+	case strings.HasPrefix(begin, "GGUF"):
+		return nil, fmt.Errorf("%s: a GGUF file already", src)
+	case filepath.Ext(src) == ".safetensors" || len(begin) == 9 && begin[8] == '{': // after the length of the header
+		return openPrototype(src)
+	}
+	return openLlama2c(src)
+}
+
+// beginning returns the first bytes of a file.
+func beginning(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	begin, err := io.ReadAll(io.LimitReader(f, 9))
+	return string(begin), err
 }
 
 // readFile reads a file of up to most bytes.
@@ -115,14 +140,14 @@ func refuseOverwrite(dst string, sources []string) error {
 }
 
 func (m *input) write(ctx context.Context, dst string, opts Options) error {
-	if err := weights.SetFileType(m.md, opts.Type); err != nil {
+	if err := weights.SetFileType(&m.md, opts.Type); err != nil {
 		return err
 	}
 	infos := make([]weights.TensorInfo, len(m.tensors))
 	for i, t := range m.tensors {
 		infos[i] = weights.TensorInfo{Name: t.name, Type: t.typeOf(opts.Type), Shape: t.shape}
 	}
-	w, err := weights.Create(dst, m.md, infos)
+	w, err := weights.Create(dst, &m.md, infos)
 	if err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ func (m *input) hfTokenizerKeys(text, roles []byte, c *hfConfig) error {
 		return err
 	}
 	if m.err == nil {
-		_, err = tokenizer.New(m.md)
+		_, err = tokenizer.New(&m.md)
 	}
 	return err
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/mneme-lm/mneme/tokenizer"
 	"github.com/mneme-lm/mneme/weights"
 	"github.com/mneme-lm/mneme/weights/quant"
-	"github.com/mneme-lm/mneme/weights/safetensors"
 )
 
 // object is a JSON object.
@@ -113,13 +112,13 @@ func encoded(t testing.TB, v any) []byte {
 // convertTokenizer returns the metadata that are written of a tokenizer.
 func convertTokenizer(t testing.TB, tok, roles object, size int, eos ...int32) (*weights.Metadata, error) {
 	t.Helper()
-	m := newInput(&safetensors.File{})
+	m := &input{}
 	var text []byte
 	if roles != nil {
 		text = encoded(t, roles)
 	}
 	err := m.hfTokenizerKeys(encoded(t, tok), text, &hfConfig{vocabulary: size, eos: eos})
-	return m.md, cmp.Or(err, m.err)
+	return &m.md, cmp.Or(err, m.err)
 }
 
 // TestRealTokenizers writes published vocabularies down as transformers have them, converts them, and compares ids.
@@ -375,11 +374,11 @@ func FuzzTokenizer(f *testing.F) {
 		f.Add(encoded(f, o), []byte(`{"eos_token": "</s>", "bos_token": "<s>"}`))
 	}
 	f.Fuzz(func(t *testing.T, text, roles []byte) {
-		m := newInput(&safetensors.File{})
+		m := &input{}
 		if err := m.hfTokenizerKeys(text, roles, &hfConfig{vocabulary: 300}); err != nil || m.err != nil {
 			return
 		}
-		if tok, err := tokenizer.New(m.md); err != nil || tok.Size() != 300 {
+		if tok, err := tokenizer.New(&m.md); err != nil || tok.Size() != 300 {
 			t.Fatalf("accepted, but then: %v", err)
 		}
 	})

@@ -117,10 +117,10 @@ func (m *input) hfTensors(c *hfConfig) {
 		m.hfLinear(to+"ffn_gate", from+"mlp.gate_proj", c.feedForward, e, nil)
 		m.hfLinear(to+"ffn_up", from+"mlp.up_proj", c.feedForward, e, nil)
 		m.hfLinear(to+"ffn_down", from+"mlp.down_proj", e, c.feedForward, nil)
-		m.taken[from+"self_attn.rotary_emb.inv_freq"] = true // which old files repeat, and follows from the configuration
+		m.ignore(from + "self_attn.rotary_emb.inv_freq") // which old files repeat, and follows from the configuration
 	}
 	m.move("output_norm.weight", "model.norm.weight", e)
-	m.taken["lm_head.weight"] = true // where it is tied, the embeddings are what counts
+	m.ignore("lm_head.weight") // where it is tied, the embeddings are what counts
 	if !c.tied {
 		m.move("output.weight", "lm_head.weight", c.vocabulary, e)
 	}
@@ -137,7 +137,7 @@ func (m *input) hfLinear(to, from string, out, in int, order func(row int) int) 
 		shape []int
 	}{{".weight", []int{out, in}}, {".bias", []int{out}}}
 	for _, p := range parts {
-		if _, ok := m.file.Tensor(from + p.name); !ok && p.name == ".bias" {
+		if _, ok := m.old[from+p.name]; !ok && p.name == ".bias" {
 			continue
 		}
 		m.move(to+p.name, from+p.name, p.shape...)

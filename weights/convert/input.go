@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -16,16 +17,30 @@ import (
 
 // input is a model that some program wrote, in GGUF's terms.
 type input struct {
-	file    *safetensors.File
-	md      *weights.Metadata
+	md      weights.Metadata
 	tensors []tensor
 
-	taken map[string]bool // tensors of the file that have found their place
-	err   error           // the first complaint
+	old   map[string]*safetensors.Tensor // by the names that the program gave them
+	taken map[string]bool                // those that have found their place
+	paths []string                       // of the files that old lies in
+	close func() error
+	err   error // the first complaint
 }
 
 func newInput(f *safetensors.File) *input {
-	return &input{file: f, md: &weights.Metadata{}, taken: map[string]bool{}}
+	m := &input{old: map[string]*safetensors.Tensor{}, paths: f.Paths(), close: f.Close}
+	for _, t := range f.Tensors() {
+		m.old[t.Name] = t
+	}
+	return m
+}
+
+// ignore marks a tensor as one that needs no further place.
+func (m *input) ignore(name string) {
+	if m.taken == nil {
+		m.taken = map[string]bool{}
+	}
+	m.taken[name] = true
 }
 
 // tensor is a tensor of the new file: values of one of the old, from the value first on.
@@ -95,7 +110,7 @@ func (m *input) set(key string, value any) {
 
 // take finds a tensor of the given shape, slowest dimension first; nil with a complaint if there is none.
 func (m *input) take(name string, shape ...int) *safetensors.Tensor {
-	t, ok := m.file.Tensor(name)
+	t, ok := m.old[name]
 	switch {
 	case !ok:
 		m.fail(fmt.Errorf("tensor %q: missing", name))
@@ -107,7 +122,7 @@ func (m *input) take(name string, shape ...int) *safetensors.Tensor {
 		m.fail(fmt.Errorf("tensor %q: type %s is not supported, only F32, F16 and BF16", name, t.DType))
 		return nil
 	}
-	m.taken[name] = true
+	m.ignore(name)
 	return t
 }
 
@@ -138,9 +153,9 @@ func (m *input) finish() error {
 		return m.err
 	}
 	var unknown []string
-	for _, t := range m.file.Tensors() {
-		if !m.taken[t.Name] {
-			unknown = append(unknown, strconv.Quote(t.Name))
+	for _, name := range slices.Sorted(maps.Keys(m.old)) {
+		if !m.taken[name] {
+			unknown = append(unknown, strconv.Quote(name))
 		}
 	}
 	if len(unknown) == 0 {

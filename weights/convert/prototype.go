@@ -32,14 +32,14 @@ func openPrototype(path string) (*input, error) {
 		return nil, err
 	}
 	m := newInput(f)
-	if err := m.readPrototype(nameOf(path)); err != nil {
+	if err := m.readPrototype(f, nameOf(path)); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, f.Close()))
 	}
 	return m, nil
 }
 
-func (m *input) readPrototype(name string) error {
-	text, ok := m.file.Metadata("config")
+func (m *input) readPrototype(f *safetensors.File, name string) error {
+	text, ok := f.Metadata("config")
 	if !ok {
 		return errors.New("no configuration in the metadata of the file: of a model in a folder, with config.json, name the folder")
 	}
