@@ -203,7 +203,7 @@ func (t *hfTokenizer) vocabulary(size int) (*vocabulary, error) {
 		}
 	}
 	for id, text := range v.tokens {
-		if _, ok := v.ids[text]; text == "" && !ok {
+		if text == "" {
 			v.tokens[id], v.kinds[id] = fmt.Sprintf("[PAD%d]", id), int32(tokenizer.KindUnused)
 		}
 	}

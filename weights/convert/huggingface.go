@@ -17,8 +17,8 @@ const (
 	hfIndexFile   = "model.safetensors.index.json" // of weights in several files
 )
 
-// maxConfig bounds the size of a configuration.
-const maxConfig = 1 << 20
+// maxConfig bounds the size of a configuration. Those of tokenizers may have a description of every special token.
+const maxConfig = 16 << 20
 
 // openHF opens a folder with config.json and weights in safetensors.
 func openHF(folder string) (*input, error) {
@@ -45,7 +45,9 @@ func readHF(folder string) (*input, error) {
 	m := newInput(f)
 	m.hfMetadata(c, nameOfFolder(folder))
 	m.hfTensors(c)
-	m.hfTokenizer(folder, c)
+	if m.err == nil { // the vocabulary is as large as the configuration says
+		m.hfTokenizer(folder, c)
+	}
 	if err := m.finish(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -117,10 +119,10 @@ func (m *input) hfTensors(c *hfConfig) {
 		m.hfLinear(to+"ffn_gate", from+"mlp.gate_proj", c.feedForward, e, nil)
 		m.hfLinear(to+"ffn_up", from+"mlp.up_proj", c.feedForward, e, nil)
 		m.hfLinear(to+"ffn_down", from+"mlp.down_proj", e, c.feedForward, nil)
-		m.ignore(from + "self_attn.rotary_emb.inv_freq") // which old files repeat, and follows from the configuration
+		m.mark(from + "self_attn.rotary_emb.inv_freq") // which old files repeat, and follows from the configuration
 	}
 	m.move("output_norm.weight", "model.norm.weight", e)
-	m.ignore("lm_head.weight") // where it is tied, the embeddings are what counts
+	m.mark("lm_head.weight") // where it is tied, the embeddings are what counts
 	if !c.tied {
 		m.move("output.weight", "lm_head.weight", c.vocabulary, e)
 	}

@@ -35,8 +35,8 @@ func newInput(f *safetensors.File) *input {
 	return m
 }
 
-// ignore marks a tensor as one that needs no further place.
-func (m *input) ignore(name string) {
+// mark notes that a tensor of the old file needs no further place.
+func (m *input) mark(name string) {
 	if m.taken == nil {
 		m.taken = map[string]bool{}
 	}
@@ -122,7 +122,7 @@ func (m *input) take(name string, shape ...int) *safetensors.Tensor {
 		m.fail(fmt.Errorf("tensor %q: type %s is not supported, only F32, F16 and BF16", name, t.DType))
 		return nil
 	}
-	m.ignore(name)
+	m.mark(name)
 	return t
 }
 

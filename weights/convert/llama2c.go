@@ -158,8 +158,8 @@ func (m *input) llama2cTensors(c llama2c) {
 	if !c.tied {
 		m.move("output.weight", "wcls", c.vocabulary, d)
 	}
-	m.ignore("freq_cis_real") // tables of angles, which follow from the header
-	m.ignore("freq_cis_imag")
+	m.mark("freq_cis_real") // tables of angles, which follow from the header
+	m.mark("freq_cis_imag")
 }
 
 // llama2cTokenizer writes the keys of the vocabulary beside the checkpoint, if there is one.
