@@ -231,6 +231,9 @@ func (c *Conversation) newSession(budgets []int) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.store != "" {
+		return nil, errors.New("mneme: a conversation keeps episodes within a budget: its keys and values lie in memory, or in its folder, not in a file of a session")
+	}
 	policy := o.policy
 	if policy == "" || policy == kvcache.Full {
 		policy = kvcache.Episodic

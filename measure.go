@@ -41,7 +41,7 @@ func (s *Session) Fill(tokens int) error {
 	if err := s.reserve(tokens); err != nil {
 		return err
 	}
-	dropped, err := s.model.runner.Fill(s.sequence, tokens, s.textOf(s.options.block))
+	dropped, err := s.model.runner.Fill(s.sequence, s.sequence.RowsOf(tokens), s.textOf(s.options.block))
 	if err != nil {
 		return err
 	}

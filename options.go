@@ -24,6 +24,7 @@ type sessionOptions struct {
 	budgets   []int
 	trace     func(Eviction)
 	attention string
+	store     string
 }
 
 // WithKVType sets the type of the rows in the KV cache: quant.F16 (the default), quant.F32 or quant.Q8_0.

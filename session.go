@@ -25,6 +25,8 @@ type Session struct {
 	sequence *model.Sequence
 
 	busy      atomic.Bool
+	closed    atomic.Bool
+	store     *store  // nil: rows are in memory
 	tokens    []int32 // read by the model, in order
 	pending   []int32 // written by the model and not yet read by it: at most one
 	evictedAt int     // how many tokens there were when rows were last dropped
@@ -61,6 +63,7 @@ type Memory struct {
 	RowsKept    int   `json:"rows_kept"` // per KV head, on the average over layers and heads
 	RowsSeen    int   `json:"rows_seen"`
 	StateBytes  int64 `json:"state_bytes"`
+	StoreBytes  int64 `json:"store_bytes,omitempty"` // of keys and values in a file, see WithKVStore
 
 	Policy      string `json:"policy"`
 	Evictions   int    `json:"evictions"`    // how often rows were dropped
@@ -75,7 +78,7 @@ func newSessionOptions(opts []SessionOption) (sessionOptions, error) {
 	return o, o.check()
 }
 
-// NewSession begins an empty text. A session needs no closing.
+// NewSession begins an empty text. A session needs no closing but for its file, where it has one: see WithKVStore.
 func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	o, err := newSessionOptions(opts)
 	if err != nil {
@@ -85,8 +88,10 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := refuse(plan.KVBytes, fmt.Sprintf("a context of %d tokens", o.context)); err != nil {
-		return nil, err
+	if o.store == "" {
+		if err := refuse(plan.KVBytes, fmt.Sprintf("a context of %d tokens", o.context)); err != nil {
+			return nil, err
+		}
 	}
 	eviction, err := o.eviction(m)
 	if err != nil {
@@ -96,11 +101,20 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sequence, err := m.net.NewSequence(model.SequenceOptions{Rows: o.rows, Context: o.context, Eviction: eviction, Attention: method})
+	file, err := newStore(&o)
 	if err != nil {
 		return nil, err
 	}
-	return &Session{model: m, options: o, sequence: sequence}, nil
+	sequence, err := m.net.NewSequence(model.SequenceOptions{
+		Rows: o.rows, Context: o.context, Eviction: eviction, Attention: method, Store: file.rows(),
+	})
+	if err != nil {
+		if file != nil {
+			err = errors.Join(err, file.file.Close())
+		}
+		return nil, err
+	}
+	return &Session{model: m, options: o, sequence: sequence, store: file}, nil
 }
 
 // Stats returns what the session has done so far.
@@ -118,7 +132,8 @@ func (s *Session) update(change func(*Stats)) {
 	s.stats.BeyondTrained = max(0, s.furthest-s.model.net.ContextLength)
 	heads := int64(cache.Config().Layers * cache.Config().Heads)
 	mem := &s.stats.Memory
-	mem.KVBytes, mem.KVBytesPeak, mem.StateBytes = cache.Bytes(), cache.PeakBytes(), cache.MarkBytes()
+	mem.KVBytes, mem.KVBytesPeak, mem.StateBytes = cache.Bytes(), cache.PeakBytes(), cache.MarkBytes()+cache.IndexBytes()
+	mem.StoreBytes = cache.StoredBytes()
 	mem.RowsKept, mem.RowsSeen = int((cache.Rows()+heads-1)/heads), len(s.tokens)
 	mem.Policy = s.policyName()
 }
@@ -127,6 +142,10 @@ func (s *Session) update(change func(*Stats)) {
 func (s *Session) claim() error {
 	if !s.busy.CompareAndSwap(false, true) {
 		return ErrBusy
+	}
+	if s.closed.Load() {
+		s.busy.Store(false)
+		return errClosed
 	}
 	return nil
 }
@@ -402,6 +421,9 @@ func (s *Session) reserve(n int) error {
 	const most = 1<<31 - 1
 	if n > most-len(s.tokens) {
 		return fmt.Errorf("mneme: a text of %d tokens is longer than the %d that positions can count", len(s.tokens)+n, most)
+	}
+	if s.store != nil {
+		return nil // the file says so when the disk is full
 	}
 	bytes, err := s.model.keyValueBytes(&s.options, s.sequence.Eviction, s.sequence.RowsOf(len(s.tokens)+n))
 	if err != nil {

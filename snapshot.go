@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kvcache"
@@ -24,6 +25,8 @@ type Snapshot struct {
 	sampler   []byte
 	samplerAt int
 	lent      *lent
+	store     *store
+	closed    atomic.Bool
 	evictedAt int
 	furthest  int
 
@@ -48,7 +51,7 @@ func (s *Session) Snapshot() (*Snapshot, error) {
 	return &Snapshot{
 		model: s.model, policy: s.policyName(), attention: s.attentionName(), budgets: s.budgets(), longRope: s.sequence.LongRope(), cache: s.sequence.Cache.Snapshot(),
 		tokens: s.tokens[:len(s.tokens):len(s.tokens)], pending: slices.Clone(s.pending), expected: slices.Clone(s.expected),
-		sampler: slices.Clone(s.sampler), samplerAt: s.samplerAt, lent: s.lent, evictedAt: s.evictedAt, furthest: s.furthest,
+		sampler: slices.Clone(s.sampler), samplerAt: s.samplerAt, lent: s.lent, store: s.store.hold(), evictedAt: s.evictedAt, furthest: s.furthest,
 		evictions: st.Memory.Evictions, rowsEvicted: st.Memory.RowsEvicted,
 	}, nil
 }
@@ -64,6 +67,10 @@ func (s *Session) Restore(from *Snapshot) error {
 	switch {
 	case from == nil:
 		return errors.New("mneme: no snapshot to restore")
+	case from.closed.Load():
+		return errors.New("mneme: the snapshot was closed")
+	case from.store != nil && from.store != s.store:
+		return errors.New("mneme: the snapshot's rows lie in the file of another session")
 	case from.model != s.model:
 		return errors.New("mneme: the snapshot is of a session with another model")
 	case from.policy != s.policyName():

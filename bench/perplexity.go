@@ -104,7 +104,7 @@ func PerplexityTokens(ctx context.Context, m *mneme.Model, tokens []int32, o Per
 	if err != nil {
 		return PerplexityResult{}, fmt.Errorf("bench: perplexity: %w", err)
 	}
-	if err := p.run(ctx); err != nil {
+	if err := errors.Join(p.run(ctx), p.session.Close()); err != nil {
 		return PerplexityResult{}, fmt.Errorf("bench: perplexity: %w", err)
 	}
 	r := p.result()

@@ -192,7 +192,7 @@ func (test *speedTest) name() string {
 }
 
 // atDepth runs the tests of one depth, all in the same session.
-func (t *throughput) atDepth(ctx context.Context, depth int, tests []*speedTest) error {
+func (t *throughput) atDepth(ctx context.Context, depth int, tests []*speedTest) (err error) {
 	announced := t.options.Context
 	if announced == 0 {
 		announced = depth + t.longest
@@ -202,6 +202,7 @@ func (t *throughput) atDepth(ctx context.Context, depth int, tests []*speedTest)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, s.Close()) }()
 	if err := s.Fill(depth); err != nil {
 		return err
 	}
@@ -210,6 +211,7 @@ func (t *throughput) atDepth(ctx context.Context, depth int, tests []*speedTest)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, from.Close()) }()
 	for _, test := range tests {
 		if err := t.run(ctx, s, from, test); err != nil {
 			return fmt.Errorf("%s: %w", test.name(), err)

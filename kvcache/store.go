@@ -14,6 +14,8 @@ type Store interface {
 	Reserve(n int64) error
 	// Allocate returns n bytes, aligned to 4096.
 	Allocate(n int) ([]byte, error)
+	// Cold reports whether what is asked for may have to be read from somewhere slow.
+	Cold() bool
 	// Ahead says that pieces will be read soon. It does not wait.
 	Ahead(pieces ...[]byte)
 	// Release takes the memory out of what the process has resident. The content stays.

@@ -44,6 +44,8 @@ func (s *testStore) Allocate(n int) ([]byte, error) {
 
 func (s *testStore) Ahead(...[]byte) {}
 
+func (s *testStore) Cold() bool { return true }
+
 func (s *testStore) Release() error { return nil }
 
 // checkStored compares what is counted with what the store gave. So many bytes of pages are in use.

@@ -192,9 +192,11 @@ func (p *pass) open(l *layer, t tile, h int, q *attention.Queries, view *kvcache
 	r := s.retrieval(l)
 	if r == nil {
 		to.All(view)
+		p.touch(s, to)
 		return
 	}
 	r.Open(p.impl, q, view, s.Cache.Index(l.index, h), s.Cache.Seen()-p.before[s].seen, &p.params, p.attn, to)
+	p.touch(s, to)
 }
 
 // openAll finds out which rows the queries of all tiles open, where threads then work on a tile together.

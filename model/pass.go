@@ -16,6 +16,7 @@ type pass struct {
 	params      attention.Params
 	turn        kernels.Turn
 	opened      attention.Opened
+	ahead       [][]byte // pieces of a store that will be read
 	view        kvcache.View
 	read        attention.Reading
 	selector    attention.Selector
@@ -113,6 +114,7 @@ func (p *pass) attention(l *layer) {
 	p.attend(l)
 	p.observe(l)
 	p.weighMass(l)
+	p.releaseStores()
 	p.multiply(p.attended, product{&l.o, p.change, nil})
 }
 

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"sync/atomic"
+
 	"errors"
 	"fmt"
 
@@ -30,7 +32,8 @@ type Sequence struct {
 	rope  *ropeTable
 	limit int // positions; 0: none
 
-	landmarks *landmarked // nil: there are none
+	landmarks *landmarked  // nil: there are none
+	touched   atomic.Int64 // bytes of a store that queries opened since it was last released
 }
 
 // SequenceOptions say what a sequence keeps and how it is attended to. The zero value is a text of float32 rows.
@@ -42,6 +45,7 @@ type SequenceOptions struct {
 	Context   int
 	Eviction  *kvcache.Eviction
 	Attention *attention.Method
+	Store     kvcache.Store // that rows lie in; nil: the heap
 }
 
 // NewSequence makes an empty sequence.
@@ -63,7 +67,7 @@ func (m *Model) NewSequence(o SequenceOptions) (*Sequence, error) {
 			return nil, fmt.Errorf("model: attention %s finds rows by their blocks, and policy %s drops rows out of them: choose one of the two", method.Name(), o.Eviction.Name())
 		}
 	}
-	cache, err := kvcache.New(cfg)
+	cache, err := kvcache.NewIn(o.Store, cfg)
 	if err != nil {
 		return nil, err
 	}

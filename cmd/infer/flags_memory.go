@@ -20,6 +20,7 @@ type memoryFlags struct {
 	rows      choice
 	cache     string
 	attention string
+	store     string
 	learned   choice
 	budget    int
 	trace     string
@@ -38,6 +39,7 @@ func (f *memoryFlags) add(cmd *cobra.Command, context string) {
 		set.StringVar(&f.trace, "trace", "", "write what each layer and KV head keeps, whenever rows are dropped, to a `file` of JSON lines")
 		set.StringVar(&f.attention, "attention", "", "`method` of attention: full, chunked, landmark or retrieval; name:key=value,… gives parameters (see infer policies); without it what the model's metadata says")
 		set.Var(&f.learned, "memory", "`kind` of learned memory: auto (what the model's metadata says) or none")
+		set.StringVar(&f.store, "kv-store", "", "`file` to keep keys and values in, instead of in memory: with --attention retrieval or landmark for texts that memory would not hold")
 		set.IntVar(&f.block, "prefill-block", mneme.DefaultPrefillBlock, "`number` of prompt tokens that go through the model at once")
 	})
 	for name, c := range map[string]*choice{"kv-type": &f.rows, "memory": &f.learned} {
@@ -69,7 +71,7 @@ func (f *memoryFlags) options() ([]mneme.SessionOption, error) {
 	}
 	options := []mneme.SessionOption{
 		mneme.WithKVType(rows), mneme.WithPrefillBlock(f.block), mneme.WithPolicy(f.cache), mneme.WithKVBudget(f.budget),
-		mneme.WithAttention(f.attention),
+		mneme.WithAttention(f.attention), mneme.WithKVStore(f.store),
 	}
 	if f.trace == "" {
 		return options, nil

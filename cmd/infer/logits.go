@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/mneme-lm/mneme"
@@ -89,7 +90,7 @@ func (c *logitsCommand) run(cmd *cobra.Command) (err error) {
 }
 
 // evaluate has the model read the text.
-func (c *logitsCommand) evaluate(ctx context.Context, m *mneme.Model, ids []int32, memory []mneme.SessionOption) (*logitsResult, error) {
+func (c *logitsCommand) evaluate(ctx context.Context, m *mneme.Model, ids []int32, memory []mneme.SessionOption) (r *logitsResult, err error) {
 	switch {
 	case len(ids) == 0:
 		return nil, fmt.Errorf("the prompt is empty and the model adds no token of its own")
@@ -100,9 +101,10 @@ func (c *logitsCommand) evaluate(ctx context.Context, m *mneme.Model, ids []int3
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, session.Close()) }()
 	bar := c.newProgress("reading", false)
 	defer bar.finish()
-	r := &logitsResult{PromptTokens: ids, NLL: []float64{}}
+	r = &logitsResult{PromptTokens: ids, NLL: []float64{}}
 	err = session.Evaluate(ctx, ids, func(i int, logits []float32) error {
 		bar.set(int64(i+1), int64(len(ids)))
 		return c.take(r, i, logits)

@@ -164,6 +164,7 @@ func (g *generation) run(ctx context.Context, text string, memory []mneme.Sessio
 	if g.session, err = g.m.NewSession(append(memory, mneme.WithContext(g.announced()))...); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, g.session.Close()) }()
 	if err := g.load(); err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ var rules = map[string]rule{
 	"weights/safetensors": {rooms: []string{"weights/quant", "internal/mapped"}},
 	"tokenizer":           {},
 	"sample":              {},
-	".":                   {rooms: []string{"model", "attention", "kvcache", "internal/atomicfile", "internal/statefile", "kvcache/episodic", "kernels", "tokenizer", "sample", "weights", "weights/quant", "internal/sysmem"}},
+	".":                   {rooms: []string{"model", "attention", "kvcache", "internal/atomicfile", "internal/filemem", "internal/statefile", "kvcache/episodic", "kernels", "tokenizer", "sample", "weights", "weights/quant", "internal/sysmem"}},
 	"bench":               {rooms: append([]string{"."}, below...)},
 	"train":               {rooms: append([]string{"."}, below...), modules: []string{gorgonia}},
 	"server":              {rooms: append([]string{"."}, below...)},

@@ -10,6 +10,13 @@ const mostAhead = 4096
 
 var pageSize = os.Getpagesize()
 
+// Whether the process waited for the disk is looked at every checkCalls calls of Cold; where it did, that holds for
+// coldCalls.
+const (
+	checkCalls = 64
+	coldCalls  = 4096
+)
+
 // Ahead says that pieces of the memory will be read soon, so that the system reads them from the disk if they are no
 // longer in memory. It returns at once. Pieces that there are too many of are not read ahead, nor is what is no memory of
 // the file.
@@ -26,6 +33,18 @@ func (f *File) Ahead(data ...[]byte) {
 			return
 		}
 	}
+}
+
+// Cold reports whether the process has waited for the disk of late. Where it has not, what is asked for is in memory, and
+// found there in less time than Ahead takes to ask for it.
+func (f *File) Cold() bool {
+	call := f.calls.Add(1)
+	if call%checkCalls == 0 {
+		if n := waits(); n > f.waits.Swap(n) {
+			f.coldUntil.Store(call + coldCalls)
+		}
+	}
+	return call < f.coldUntil.Load()
 }
 
 // readAhead is the goroutine that names pieces to the system, which may make it wait for the disk.

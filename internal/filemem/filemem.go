@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 )
 
 // ErrInUse is wrapped where a file is taken that another process, or another File of this one, has.
@@ -43,6 +44,9 @@ type File struct {
 	path  string
 	ahead chan []byte    // pieces to be read ahead
 	users sync.WaitGroup // of the mappings: who names them to the system
+
+	calls, coldUntil atomic.Int64 // of Cold
+	waits            atomic.Int64 // for the disk, of the process
 
 	mu      sync.Mutex // guards what follows, and what is sent to ahead
 	file    *os.File   // nil after Close

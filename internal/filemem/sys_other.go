@@ -21,3 +21,6 @@ func drop([]byte) error { return errors.ErrUnsupported }
 func scattered([]byte) {}
 
 func willNeed([]byte) {}
+
+// waits is not known here.
+func waits() int64 { return 0 }

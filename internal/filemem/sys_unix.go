@@ -80,3 +80,12 @@ func writeZeros(file *os.File, offset, size int64) error {
 	}
 	return nil
 }
+
+// waits is how often the process has waited for the disk to bring it a page.
+func waits() int64 {
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return int64(usage.Majflt)
+}

@@ -1,0 +1,46 @@
+package model
+
+import "github.com/mneme-lm/mneme/attention"
+
+// residentBytes is about how much of a store queries may bring into the process's memory before it is released again: many
+// times what the queries of a token open, little beside the weights of a model.
+const residentBytes = 64 << 20
+
+// touch notes what queries open of rows that lie in a store, and has what the system may have to read from the disk read
+// ahead.
+func (p *pass) touch(s *Sequence, opened *attention.Opened) {
+	store := s.Cache.Store()
+	if store == nil {
+		return
+	}
+	view, cold := &opened.View, store.Cold()
+	bytes := int64(0)
+	p.ahead = p.ahead[:0]
+	for i := range view.Spans {
+		span := &view.Spans[i]
+		bytes += int64(len(span.Keys) + len(span.Values))
+		if cold {
+			p.ahead = append(p.ahead, span.Keys, span.Values)
+		}
+	}
+	s.touched.Add(bytes)
+	if cold {
+		store.Ahead(p.ahead...)
+		clear(p.ahead)
+	}
+}
+
+// releaseStores releases the stores of which enough has been brought into memory: one thread does, between two layers.
+func (p *pass) releaseStores() {
+	if p.w.ID != 0 {
+		return
+	}
+	for s := range p.before {
+		if store := s.Cache.Store(); store != nil && s.touched.Load() > residentBytes {
+			s.touched.Store(0)
+			if err := store.Release(); err != nil {
+				p.fail(err)
+			}
+		}
+	}
+}
