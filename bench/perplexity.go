@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/mneme-lm/mneme"
@@ -138,7 +139,7 @@ func newPerplexity(m *mneme.Model, tokens []int32, o PerplexityOptions) (*perple
 		return nil, fmt.Errorf("%d windows of %d in the first %d tokens, parts of %d: want no negative number", o.Chunks, o.Window, o.Tokens, o.Part)
 	}
 	if o.Tokens > 0 {
-		tokens = tokens[:min(o.Tokens, len(tokens))]
+		tokens = slices.Clone(tokens[:min(o.Tokens, len(tokens))]) // the rest need not stay
 	}
 	p := &perplexity{tokens: tokens, window: o.Window, bos: -1, progress: o.Progress}
 	if p.progress == nil {

@@ -80,8 +80,9 @@ func (p *pass) weighMass(l *layer) {
 			t, h := tile{first: p.weighed[at/m.KVHeads], rows: 1}, at%m.KVHeads
 			q, view := p.queries(l, t, h)
 			p.open(l, t, h, &q, &view, &p.opened)
-			mass := p.batch[t.first].Sequence.Mass[l.index*m.Heads+h*group:][:group]
-			attention.Mass(p.impl, &q, &view, &p.opened, &p.params, p.attn, mass)
+			s := p.batch[t.first].Sequence
+			mass := s.Mass[l.index*m.Heads+h*group:][:group]
+			attention.Mass(p.impl, &q, &view, &p.opened, &p.params, p.attn, mass, func(bytes int) { p.passed(s, bytes) })
 		}
 	})
 	p.w.Barrier()

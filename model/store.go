@@ -4,7 +4,7 @@ import "github.com/mneme-lm/mneme/attention"
 
 // residentBytes is about how much of a store queries may bring into the process's memory before it is released again: many
 // times what the queries of a token open, little beside the weights of a model.
-const residentBytes = 64 << 20
+const residentBytes = 32 << 20
 
 // touch notes what queries open of rows that lie in a store, and has what the system may have to read from the disk read
 // ahead.
@@ -36,11 +36,18 @@ func (p *pass) releaseStores() {
 		return
 	}
 	for s := range p.before {
-		if store := s.Cache.Store(); store != nil && s.touched.Load() > residentBytes {
-			s.touched.Store(0)
-			if err := store.Release(); err != nil {
-				p.fail(err)
-			}
-		}
+		p.passed(s, 0)
+	}
+}
+
+// passed notes that so many more bytes of a store have been brought into memory, and releases it if that is enough.
+func (p *pass) passed(s *Sequence, bytes int) {
+	store := s.Cache.Store()
+	if store == nil || s.touched.Add(int64(bytes)) < residentBytes {
+		return
+	}
+	s.touched.Store(0)
+	if err := store.Release(); err != nil {
+		p.fail(err)
 	}
 }
