@@ -348,9 +348,7 @@ func (c *Cache) Truncate(n int) error {
 	}
 	c.seen, c.last = n, -1
 	for i := range c.lists {
-		if l := &c.lists[i]; l.rows() > 0 {
-			c.last = max(c.last, l.position(l.rows()-1))
-		}
+		c.last = max(c.last, c.lists[i].last())
 	}
 	for i := range c.lists {
 		c.lists[i].queries.until(c.last)

@@ -41,6 +41,8 @@ func (x Index) check() error {
 		return nil
 	case x.Block < 1 || x.Sinks < 0 || x.Sinks%kernels.KeyGroup != 0:
 		return fmt.Errorf("kvcache: blocks of %d rows after %d sinks: want at least one, after whole groups of %d", x.Block, x.Sinks, kernels.KeyGroup)
+	case x.Summary != Centroid && x.Segment != 0:
+		return fmt.Errorf("kvcache: segments of %d rows, but blocks that are no clusters", x.Segment)
 	case x.Summary == Landmark:
 		return nil
 	case x.Block%kernels.KeyGroup != 0:
@@ -91,11 +93,11 @@ func (x *summaries) cut(n, sealed int) {
 	}
 }
 
-// unseal forgets the blocks with rows beyond the first n, before these go.
-func (l *list) unseal(n int) {
+// unseal forgets the blocks with rows beyond the first n. Of the rows, the first ones are to stay.
+func (l *list) unseal(n, stay int) {
 	x, c := &l.summaries, l.cfg.Index
 	if c.Summary == Centroid {
-		l.uncluster(n)
+		l.uncluster(n, stay)
 	} else {
 		blocks := max(0, n-c.Sinks) / c.Block
 		x.cut(blocks, c.Sinks+blocks*c.Block)
@@ -128,10 +130,19 @@ func (v *IndexView) First(b int) int {
 // Index returns the blocks of one layer and KV head. It is read-only, and holds until the cache's next change.
 func (c *Cache) Index(layer, head int) *IndexView { return &c.list(layer, head).index }
 
-// Unsealed is the most rows of a KV head that are neither sinks nor in blocks.
+// Sealed is the most rows of a KV head that are sinks or in blocks, 0 if there are no blocks.
+func (c *Cache) Sealed() int {
+	most := 0
+	for i := range c.lists {
+		most = max(most, c.lists[i].summaries.sealed)
+	}
+	return most
+}
+
+// Unsealed is the number of rows that are neither sinks nor in blocks, of the KV heads that have the most blocks.
 func (c *Cache) Unsealed() int {
-	l := &c.lists[0] // all have the same
-	return l.rows() - max(l.summaries.sealed, min(l.rows(), c.cfg.Index.Sinks))
+	rows := c.lists[0].rows() // all have the same
+	return rows - max(c.Sealed(), min(rows, c.cfg.Index.Sinks))
 }
 
 // IndexBytes is the memory of the summaries.
@@ -140,13 +151,17 @@ func (c *Cache) IndexBytes() int64 {
 	return now
 }
 
-// Seal makes blocks of a layer's and KV head's rows, all but the newest ones, of which it leaves so many. Different heads
-// may be worked on at once.
+// Seal makes blocks of a layer's and KV head's rows, all but the newest ones, of which it leaves so many: blocks with any of
+// these, as there may be after Truncate, are taken apart. So what is in blocks follows from how many rows there are, and not
+// from how many there once were. Different heads may be worked on at once.
 func (c *Cache) Seal(impl *kernels.Implementation, layer, head, leave int, s *kernels.Scratch) error {
 	x, l := c.cfg.Index, c.list(layer, head)
 	step := x.Block
 	if x.Summary == Centroid {
 		step = x.Segment
+	}
+	if n := l.rows() - leave; n < l.summaries.sealed {
+		l.unseal(n, l.rows())
 	}
 	if x.Summary == NoSummary || l.rows()-leave-step < x.Sinks {
 		return nil

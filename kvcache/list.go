@@ -26,6 +26,19 @@ func (l *list) position(i int) int32 {
 	return l.wide.position(i - l.narrow.rows)
 }
 
+// last is the largest position of the rows, -1 if there are none.
+func (l *list) last() int32 {
+	n, last := l.rows(), int32(-1)
+	first := n - 1
+	if l.wide.clustered && n == l.summaries.sealed {
+		first = n - l.cfg.Index.Segment
+	}
+	for i := max(first, 0); i < n; i++ {
+		last = max(last, l.position(i))
+	}
+	return last
+}
+
 // extend makes rows for the given positions at the end.
 func (l *list) extend(positions []int32) {
 	had := l.rows()
@@ -41,7 +54,7 @@ func (l *list) extend(positions []int32) {
 // cut drops all rows but the first n.
 func (l *list) cut(n int) {
 	if n < l.summaries.sealed {
-		l.unseal(n)
+		l.unseal(n, n)
 	}
 	narrow := min(n, l.narrow.rows)
 	l.narrow.cut(narrow)

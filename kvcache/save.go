@@ -152,6 +152,7 @@ type snapshotReader struct {
 	key, narrow, value int // bytes of a row
 	rows, pages        []byte
 	owner              any
+	sealed             int64 // rows that are sinks or in blocks, of the heads that have blocks
 }
 
 var errShort = errors.New("the data ends too early")
@@ -248,7 +249,7 @@ func (r *snapshotReader) list(l *saved, s *Snapshot) error {
 	if r.cfg.Index.Summary == NoSummary {
 		return nil
 	}
-	if err := r.index(l); err != nil {
+	if err := r.index(l, s.seen); err != nil {
 		return fmt.Errorf("blocks: %w", err)
 	}
 	return nil

@@ -29,7 +29,7 @@ func (l *saved) writeIndex(to io.Writer, cfg Config) error {
 }
 
 // index reads the blocks of a list whose rows are read.
-func (r *snapshotReader) index(l *saved) error {
+func (r *snapshotReader) index(l *saved, seen int) error {
 	const header = 3 * 4
 	if len(r.rows) < header {
 		return errShort
@@ -37,6 +37,10 @@ func (r *snapshotReader) index(l *saved) error {
 	sealed, blocks, groups := int64(r.uint32()), int64(r.uint32()), int64(r.uint32())
 	x := r.cfg.Index
 	switch rows := int64(l.wide.rows); {
+	case rows != int64(seen):
+		return fmt.Errorf("%d rows, but %d were seen and none can have been dropped", rows, seen)
+	case sealed != 0 && r.sealed != 0 && sealed != r.sealed:
+		return fmt.Errorf("up to row %d, those of another head up to row %d", sealed, r.sealed)
 	case sealed > rows || blocks > sealed || blocks == 0 && sealed > 0 || groups > 0 && !x.grouped() || x.grouped() && groups != blocks/GroupBlocks:
 		return fmt.Errorf("%d of them in %d groups, up to row %d of %d", blocks, groups, sealed, rows)
 	case blocks > 0 && x.Summary == Centroid && (sealed-int64(x.Sinks))%int64(x.Segment) != 0:
@@ -44,7 +48,7 @@ func (r *snapshotReader) index(l *saved) error {
 	case x.Summary != Centroid && blocks > 0 && sealed != int64(x.Sinks)+blocks*int64(x.Block):
 		return fmt.Errorf("%d of %d rows end at row %d", blocks, x.Block, sealed)
 	}
-	l.sealed = int(sealed)
+	l.sealed, r.sealed = int(sealed), max(sealed, r.sealed)
 	if err := r.summaries(&l.blocks, int(blocks)); err != nil {
 		return err
 	}
@@ -87,13 +91,19 @@ func (r *snapshotReader) summaries(p *sharedRows, rows int) error {
 // checkBlocks holds blocks against the rows that they are of.
 func (r *snapshotReader) checkBlocks(l *saved) error {
 	x := r.cfg.Index
-	last := x.Sinks - 1
+	// Where the next block begins if they are of one size, and else before which row it does: a segment does with a cluster.
+	last, next := x.Sinks-1, x.Sinks
 	for i := range l.blocks.rows {
 		first := int(l.blocks.position(i))
-		if first <= last || first >= l.sealed || x.Summary != Centroid && first != x.Sinks+i*x.Block || i == 0 && first != x.Sinks {
+		if first <= last || first >= l.sealed || first > next || x.Summary != Centroid && first < next {
 			return fmt.Errorf("number %d begins with row %d", i, first)
 		}
-		last = first
+		if last = first; first == next {
+			next += max(x.Block, x.Segment)
+		}
+	}
+	if l.blocks.rows > 0 && next != l.sealed {
+		return fmt.Errorf("none begins with row %d", next)
 	}
 	for i := range l.groups.rows {
 		if first := int(l.groups.position(i)); first != i*GroupBlocks {
@@ -108,13 +118,13 @@ func (r *snapshotReader) checkBlocks(l *saved) error {
 
 // checkSegments finds out whether rows are in the order of their positions but within segments.
 func (l *saved) checkSegments(x Index) error {
-	last := int32(-1)
+	last, memory := int32(-1), make([]int32, x.Segment)
 	for first := 0; first < l.wide.rows; {
 		n := 1
 		if first >= x.Sinks && first < l.sealed {
 			n = x.Segment
 		}
-		positions := make([]int32, n)
+		positions := memory[:n]
 		for i := range positions {
 			positions[i] = l.wide.position(first + i)
 		}

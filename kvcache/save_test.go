@@ -2,9 +2,12 @@ package kvcache
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/mneme-lm/mneme/kernels"
 )
 
 // savedCache is a cache of two pages that some rows were dropped from, saved.
@@ -115,7 +118,7 @@ func TestSavedNarrowKeysAreTheSame(t *testing.T) {
 	}
 }
 
-func save(t testing.TB, s *Snapshot) (rows, pages []byte) {
+func save(t interface{ Fatal(...any) }, s *Snapshot) (rows, pages []byte) {
 	var r, p bytes.Buffer
 	if err := s.WriteRows(&r); err != nil {
 		t.Fatal(err)
@@ -240,6 +243,16 @@ func refuseDamage(t *testing.T, c *Cache, rows, pages []byte) {
 		}
 		if p := got.LastPosition(); p < 1<<31-1 {
 			if _, err := got.Append([]int32{p + 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range got.lists {
+			if err := got.Seal(fastest(), i/got.cfg.Heads, i%got.cfg.Heads, 0, new(kernels.Scratch)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, n := range []int{got.Seen() - 20, 0} {
+			if err := got.Truncate(max(n, 0)); err != nil && !errors.Is(err, ErrEvicted) {
 				t.Fatal(err)
 			}
 		}

@@ -40,7 +40,8 @@ func (s *Snapshot) Seen() int { return s.seen }
 func (s *Snapshot) Bytes() int64 {
 	var bytes int64
 	for i := range s.lists {
-		for _, p := range []*sharedRows{&s.lists[i].narrow, &s.lists[i].wide} {
+		l := &s.lists[i]
+		for _, p := range []*sharedRows{&l.narrow, &l.wide, &l.blocks, &l.groups} {
 			for _, pg := range p.pages {
 				bytes += pg.bytes()
 			}

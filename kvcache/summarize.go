@@ -24,8 +24,11 @@ func newSummarizer(impl *kernels.Implementation, c *Cache, l *list, s *kernels.S
 	}
 }
 
-// seal makes a block of the next rows.
+// seal makes a block of the next rows, or clusters of the next segment's.
 func (w *summarizer) seal() error {
+	if w.cfg.Index.Summary == Centroid {
+		return w.cluster()
+	}
 	x := &w.list.summaries
 	first, end := x.sealed, x.sealed+w.cfg.Index.Block
 	switch w.cfg.Index.Summary {
@@ -51,17 +54,22 @@ func (w *summarizer) seal() error {
 // add appends the summary.
 func (w *summarizer) add(to *part, first int) error {
 	w.number[0] = int32(first)
-	if to.pool.typ != quant.F32 {
-		for i, v := range w.key {
-			w.key[i] = max(-mostHalf, min(v, mostHalf))
-		}
-	}
-	if err := quant.Encode(to.pool.typ, w.row, w.key); err != nil {
+	if err := encodeSummary(to.pool.typ, w.row, w.key); err != nil {
 		return err
 	}
 	to.extend(w.number[:])
 	to.put(to.rows-1, w.row, nil)
 	return nil
+}
+
+// encodeSummary makes row the stored form of x, which is changed where it does not fit.
+func encodeSummary(t quant.Type, row []byte, x []float32) error {
+	if t != quant.F32 {
+		for i, v := range x {
+			x[i] = max(-mostHalf, min(v, mostHalf))
+		}
+	}
+	return quant.Encode(t, row, x)
 }
 
 // each decodes the keys of rows [first, end), whole groups, and shows them group by group: [dim][KeyGroup].
