@@ -57,10 +57,15 @@ type Queries struct {
 // maximum by δ, what has been summed is scaled by exp(−δ) (Milakov and Gimelshein 2018; Rabe and Staats 2021). The result
 // for a query does not depend on the queries beside it: it is the same, bit for bit, for a row alone and in a batch.
 func Full(impl *kernels.Implementation, q *Queries, view *kvcache.View, p *Params, s *Scratch) {
+	total := s.full(impl, q, view, p)
+	total.Finish(q, view.ValueDim)
+}
+
+func (s *Scratch) full(impl *kernels.Implementation, q *Queries, view *kvcache.View, p *Params) Partial {
 	m := len(q.Positions) * q.Heads
 	total := s.partial(&s.total, m, view)
 	s.pack(q, view)
-	first := p.firstSpan(q, view) / SegmentSpans
+	first := p.firstSpan(q, view) / segmentSpans(view)
 	for segment := first; segment < Segments(view); segment++ {
 		if segment == first {
 			s.segment(impl, q, view, segment, p, total)
@@ -70,15 +75,25 @@ func Full(impl *kernels.Implementation, q *Queries, view *kvcache.View, p *Param
 		s.segment(impl, q, view, segment, p, next)
 		total.Merge(impl, &next)
 	}
-	total.Finish(q, view.ValueDim)
+	return total
 }
 
-// SegmentSpans is the number of spans after which the softmax starts anew, to be merged with what came before. It is what
-// a thread takes on when several work on the same query.
+// SegmentSpans is the number of spans after which the softmax starts anew, to be merged with what came before, unless the view
+// says otherwise. It is what a thread takes on when several work on the same query.
 const SegmentSpans = 16
 
+func segmentSpans(view *kvcache.View) int {
+	if view.SegmentSpans > 0 {
+		return view.SegmentSpans
+	}
+	return SegmentSpans
+}
+
 // Segments is the number of segments of a view.
-func Segments(view *kvcache.View) int { return (len(view.Spans) + SegmentSpans - 1) / SegmentSpans }
+func Segments(view *kvcache.View) int {
+	each := segmentSpans(view)
+	return (len(view.Spans) + each - 1) / each
+}
 
 // Segment attends to one segment of the view. Merging the partial results of all of them in order, the first one first,
 // gives what Full gives, bit for bit.
@@ -89,8 +104,21 @@ func Segment(impl *kernels.Implementation, q *Queries, view *kvcache.View, segme
 }
 
 func (s *Scratch) segment(impl *kernels.Implementation, q *Queries, view *kvcache.View, segment int, p *Params, to Partial) {
-	for i := max(segment*SegmentSpans, p.firstSpan(q, view)); i < min((segment+1)*SegmentSpans, len(view.Spans)); i++ {
+	each := segmentSpans(view)
+	for i := max(segment*each, p.firstSpan(q, view)); i < min((segment+1)*each, len(view.Spans)); i++ {
+		if i+1 < len(view.Spans) {
+			expect(impl, &view.Spans[i+1])
+		}
 		s.span(impl, q, view, &view.Spans[i], p, to)
+	}
+}
+
+// expect asks for the rows of a span that is next, where it is a part of a page: processors, and kernels, expect what follows
+// in memory.
+func expect(impl *kernels.Implementation, span *kvcache.Span) {
+	if span.Rows() < kvcache.PageRows {
+		impl.Fetch(span.Keys)
+		impl.Fetch(span.Values)
 	}
 }
 

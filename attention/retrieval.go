@@ -76,14 +76,36 @@ func (r *Retrieval) always() int {
 type Opened struct {
 	View  kvcache.View
 	spans []kvcache.Span
+
+	estimated Partial // what the queries see of other rows, without opening them; of no query, if they see nothing
+	memory    []float32
 }
 
 // All opens everything.
-func (o *Opened) All(view *kvcache.View) { o.View = *view }
+func (o *Opened) All(view *kvcache.View) { o.View, o.estimated = *view, Partial{} }
 
 // begin opens nothing of a view yet.
 func (o *Opened) begin(view *kvcache.View) {
-	o.View, o.spans = *view, o.spans[:0]
+	o.All(view)
+	o.spans = o.spans[:0]
+}
+
+// blocks opens the first rows, some blocks, which ascend, and the rows that are in no block.
+func (o *Opened) blocks(view *kvcache.View, index *kvcache.IndexView, sinks int, chosen []int32) {
+	from, end := 0, sinks
+	for _, b := range chosen {
+		first, after := index.Rows(int(b))
+		if first != end {
+			o.add(view, from, end)
+			from = first
+		}
+		end = after
+	}
+	if end != index.Sealed {
+		o.add(view, from, end)
+		from = index.Sealed
+	}
+	o.add(view, from, view.Rows())
 }
 
 // add opens rows [from, to).
@@ -105,6 +127,10 @@ func (r *Retrieval) blocks(rows, sealed, fresh int) int {
 
 // Open chooses what queries that share a KV head open of its rows, of which so many were read together with the queries.
 func (r *Retrieval) Open(impl *kernels.Implementation, q *Queries, view *kvcache.View, index *kvcache.IndexView, fresh int, p *Params, s *Scratch, to *Opened) {
+	if r.Index.Summary == kvcache.Centroid {
+		r.openClusters(impl, q, view, index, fresh, p, s, to)
+		return
+	}
 	n, k := index.Blocks.Rows(), r.blocks(view.Rows(), index.Sealed, fresh)
 	if k >= n || view.Rows()-fresh < r.Rows {
 		to.All(view)
@@ -114,31 +140,19 @@ func (r *Retrieval) Open(impl *kernels.Implementation, q *Queries, view *kvcache
 	c := s.choice(r, q, view)
 	c.scan(impl, index, k, p, s)
 	to.begin(view)
-	from, end := 0, r.Index.Sinks
-	for _, b := range c.choose(k, r.room(k), index) {
-		first, after := index.Rows(int(b))
-		if first != end {
-			to.add(view, from, end)
-			from = first
-		}
-		end = after
-	}
-	if end != index.Sealed {
-		to.add(view, from, end)
-		from = index.Sealed
-	}
-	to.add(view, from, view.Rows())
+	c.top(k)
+	to.blocks(view, index, r.Index.Sinks, c.blocks)
 }
 
 // MostSpans is the most spans that are opened of a long text, of which so many rows are in no block: sinks, blocks, and the
 // rest, each of which may end a page further than it begins.
 func (r *Retrieval) MostSpans(unsealed int) int {
 	pages := func(rows int) int { return rows/kvcache.PageRows + 2 }
+	if r.Index.Summary == kvcache.Centroid {
+		return pages(r.Rows + unsealed) // see Opened.level
+	}
 	return pages(r.Index.Sinks) + r.Rows/r.Index.Block*pages(r.Index.Block) + pages(unsealed)
 }
-
-// room is the number of rows of k blocks.
-func (r *Retrieval) room(k int) int { return k * r.Index.Block }
 
 // choice is the search for the blocks that some queries open.
 type choice struct {
@@ -151,6 +165,13 @@ type choice struct {
 	order   []int32
 
 	selector Selector
+
+	// Of clusters.
+	shares     []float32 // sums of softmaxes
+	ranks      []uint64  // of the best
+	opened     []int32
+	sizes      []int32 // of those that are estimated
+	estimation Estimation
 }
 
 // choice begins a search: queries become what the inner product with a summary means.
@@ -251,12 +272,6 @@ func (c *choice) rate(impl *kernels.Implementation, p *Params) {
 		impl.Axpy(1/sum, row, c.scores[:c.stride])
 	}
 	c.worth = c.scores[:n]
-}
-
-// choose returns the k best candidates, ascending, of which as many as have no more than so many rows together.
-func (c *choice) choose(k, rows int, index *kvcache.IndexView) []int32 {
-	c.top(k)
-	return c.blocks
 }
 
 // top leaves the k best candidates, in their order. Of those with the same worth the newer ones stay.

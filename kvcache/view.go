@@ -49,6 +49,8 @@ type View struct {
 	KeyBytes, ValueBytes int // of a stored key and value
 	NarrowBytes          int // of a stored key in a span that has not all channels
 	Spans                []Span
+	// SegmentSpans is the number of spans after which the softmax over the rows starts anew; 0: attention.SegmentSpans.
+	SegmentSpans int
 }
 
 // Key returns the number of channels of the keys of a span, and the size of a stored one.

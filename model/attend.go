@@ -175,7 +175,7 @@ func (p *pass) attendTile(l *layer, t tile, h int) {
 	}
 	q, view := p.queries(l, t, h)
 	p.open(l, t, h, &q, &view, &p.opened)
-	attention.Full(p.impl, &q, &p.opened.View, &p.params, p.attn)
+	p.opened.Attend(p.impl, &q, &p.params, p.attn)
 }
 
 // setParams sets what attention asks of the queries of a tile.
@@ -258,6 +258,9 @@ func (p *pass) merge(l *layer, at int) {
 	for s := 1; s < attention.Segments(p.openedAt(at, &view)); s++ {
 		next := p.partial(at*p.segments + s)
 		total.Merge(p.impl, &next)
+	}
+	if p.retrieves {
+		p.openings[at].AddEstimated(p.impl, &total)
 	}
 	total.Finish(&q, view.ValueDim)
 }

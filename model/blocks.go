@@ -20,7 +20,8 @@ func (r *Runner) seal(rows []Row) error {
 		if i > 0 && s == rows[i-1].Sequence || s == nil || s.model != r.model {
 			continue
 		}
-		if leave, step := s.leaves(); step > 0 && s.Cache.Unsealed() >= leave+step {
+		leave, step := s.leaves()
+		if n := s.Cache.Unsealed(); step > 0 && (n >= leave+step || n < leave && s.Cache.Sealed() > 0) {
 			work.sequences = append(work.sequences, s)
 		}
 	}
@@ -39,6 +40,13 @@ func (r *Runner) seal(rows []Row) error {
 	return nil
 }
 
+// sealOne makes blocks of the rows of a sequence, as a batch with it would.
+func (r *Runner) sealOne(s *Sequence) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seal([]Row{{Sequence: s}})
+}
+
 // Work is one thread's share.
 func (b *sealing) Work(w *kernels.Worker) {
 	m := b.runner.model
@@ -46,6 +54,9 @@ func (b *sealing) Work(w *kernels.Worker) {
 	w.For(len(b.sequences)*heads, 1, func(from, to int) {
 		for at := from; at < to; at++ {
 			s, head := b.sequences[at/heads], at%heads
+			if b.runner.layers[head/m.KVHeads].window > 0 {
+				continue // whose queries find the few rows that they see without blocks, in the order of the text
+			}
 			leave, _ := s.leaves()
 			if err := s.Cache.Seal(b.runner.impl, head/m.KVHeads, head%m.KVHeads, leave, &w.Scratch); err != nil {
 				b.runner.fail(err)

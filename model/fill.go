@@ -14,8 +14,8 @@ const noiseDeviation = 1. / 16
 
 // Fill gives an empty sequence rows of noise, at positions 0 to rows−1, without a forward pass: for measurements that
 // depend on how much there is in the cache, not on what. The noise is the same each time. If the sequence has a budget,
-// rows are dropped after every block, and how many is returned; the policy has observed nothing. On an error the sequence
-// stays empty.
+// rows are dropped after every block, and how many is returned; the policy has observed nothing. If it opens a part of its
+// rows, the others are in blocks, as before the next batch. On an error the sequence stays empty.
 func (r *Runner) Fill(s *Sequence, rows, block int) (dropped int64, err error) {
 	if n := s.Cache.Seen(); n > 0 {
 		return 0, fmt.Errorf("model: noise is for an empty sequence, this one has %d rows", n)
@@ -35,6 +35,9 @@ func (r *Runner) Fill(s *Sequence, rows, block int) (dropped int64, err error) {
 		}
 	}
 	dropped, err = r.fill(s, rows, block)
+	if err == nil {
+		err = r.sealOne(s)
+	}
 	if err != nil {
 		if err := s.Cache.Truncate(0); err != nil {
 			return 0, err

@@ -5,6 +5,7 @@ import (
 
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kvcache"
@@ -138,8 +139,8 @@ func (s *Sequence) Opens() bool { return s.Attention != nil && s.Attention.Retri
 // mostSpans is the most spans that queries meet of a KV head.
 func (s *Sequence) mostSpans() int {
 	n := s.Cache.MostSpans()
-	if !s.Opens() {
-		return n
+	if !s.Opens() || slices.ContainsFunc(s.model.layers, func(l layer) bool { return l.window > 0 }) {
+		return n // layers with a window meet whole views
 	}
 	return min(n, s.Attention.Retrieval.MostSpans(s.Cache.Unsealed()))
 }
