@@ -42,9 +42,15 @@ func (n naive) tensor(name string) []float64 {
 func times(w, x, bias []float64) []float64 {
 	out := make([]float64, len(w)/len(x))
 	for r := range out {
-		for i, v := range x {
-			out[r] += w[r*len(x)+i] * v
+		row, even, odd := w[r*len(x):(r+1)*len(x)], 0., 0.
+		for i := 1; i < len(x); i += 2 {
+			even += row[i-1] * x[i-1]
+			odd += row[i] * x[i]
 		}
+		if last := len(x) - 1; last%2 == 0 {
+			even += row[last] * x[last]
+		}
+		out[r] = even + odd
 		if bias != nil {
 			out[r] += bias[r]
 		}

@@ -43,6 +43,11 @@ func readPrototypeGolden(t *testing.T, name string) prototypeGolden {
 
 // openPrototype converts a prototype and loads it.
 func openPrototype(t *testing.T, name string) *Model {
+	m, _ := openPrototypeFile(t, name)
+	return m
+}
+
+func openPrototypeFile(t *testing.T, name string) (*Model, *weights.File) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".gguf")
 	_, err := convert.Convert(t.Context(), path, testdata.Shared(t, "prototypes/"+name+".safetensors"), convert.Options{})
@@ -58,7 +63,7 @@ func openPrototype(t *testing.T, name string) *Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m
+	return m, f
 }
 
 func TestPrototypeBase(t *testing.T) {
