@@ -425,7 +425,7 @@ func (s *Session) reserve(n int) error {
 	if s.store != nil {
 		return nil // the file says so when the disk is full
 	}
-	bytes, err := s.model.keyValueBytes(&s.options, s.sequence.Eviction, s.sequence.RowsOf(len(s.tokens)+n))
+	bytes, err := s.model.keyValueBytes(&s.options, s.sequence.Eviction, s.sequence.MostRows(len(s.tokens)+n, s.options.block))
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func (c *clustered) zones(asks [][]float32, p *Params) map[string]float64 {
 		for _, j := range order[:first] {
 			budget += int(c.sizes[j])
 		}
-		weights := randomWeights(q, c.keys, p)
+		weights := softmaxOf(q, c.keys, p)
 		sums["clusters-%"] += captured(weights, c.of, order, budget)
 		sums["blocks-%"] += captured(weights, block, ranked(q, blocks), budget)
 		sums["rows-%"] += captured(weights, each, ranked(q, rows), budget)
@@ -145,8 +145,8 @@ func ranked(q []float32, means [][]float32) []int32 {
 	return order
 }
 
-// randomWeights are the attention weights of rows.
-func randomWeights(q []float32, keys [][]float32, p *Params) []float64 {
+// softmaxOf are the attention weights of rows.
+func softmaxOf(q []float32, keys [][]float32, p *Params) []float64 {
 	weights, sum := make([]float64, len(keys)), 0.0
 	for r, key := range keys {
 		var s float64

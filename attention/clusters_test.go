@@ -393,8 +393,8 @@ func TestMassOfClusters(t *testing.T) {
 			s, mass := NewScratch(new(kernels.Scratch)), make([]float64, 1)
 			w.open(impl, q, 1, p, s, &opened)
 			view := w.clustered.View(0, 0)
-			Mass(impl, q, &view, &opened, p, s, mass)
-			weights, want := weightsOf(keys[50], keys, p), 0.
+			Mass(impl, q, &view, &opened, p, s, mass, func(int) {})
+			weights, want := softmaxOf(keys[50], keys, p), 0.
 			for _, r := range openRows(&opened.View) {
 				want += weights[r]
 			}

@@ -71,7 +71,7 @@ func NewLandmarks(block, local, open int) *Method {
 
 // index has the key of a block's landmark stand for it.
 func (l *Landmarks) index() kvcache.Index {
-	return kvcache.Index{Summary: kvcache.Landmark, Block: l.Block + 1}
+	return kvcache.Index{Summary: kvcache.Landmark, Block: l.Block + 1, Keep: l.Memory}
 }
 
 // Slots are the positions of a text of which so many blocks are finished.

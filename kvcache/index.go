@@ -29,6 +29,7 @@ type Index struct {
 	Block   int // rows of a block; of a cluster on the average
 	Sinks   int // first rows that are in no block, whole groups of keys
 	Segment int // rows that are clustered together
+	Keep    int // newest blocks that are of use, whose summaries are landmarks: rows of older ones go; 0: all
 }
 
 // check returns an error unless rows can be summarized so.
@@ -43,6 +44,8 @@ func (x Index) check() error {
 		return fmt.Errorf("kvcache: blocks of %d rows after %d sinks: want at least one, after whole groups of %d", x.Block, x.Sinks, kernels.KeyGroup)
 	case x.Summary != Centroid && x.Segment != 0:
 		return fmt.Errorf("kvcache: segments of %d rows, but blocks that are no clusters", x.Segment)
+	case x.Keep < 0 || x.Keep > 0 && (x.Summary != Landmark || x.Sinks > 0):
+		return fmt.Errorf("kvcache: the newest %d blocks kept: that is for blocks with landmarks, without sinks", x.Keep)
 	case x.Summary == Landmark:
 		return nil
 	case x.Block%kernels.KeyGroup != 0:
@@ -78,7 +81,7 @@ func (x Index) grouped() bool { return x.Summary == Mean || x.Summary == Bounds 
 
 // summaries are the blocks of a list.
 type summaries struct {
-	blocks part // one row per block, at the position that is the number of the block's first row
+	blocks part // one row per block, at the position that is the number that the block's first row was given
 	groups part // one row per GroupBlocks blocks
 	sealed int  // rows up to here are sinks or in blocks
 }
@@ -99,18 +102,21 @@ func (l *list) unseal(n, stay int) {
 	if c.Summary == Centroid {
 		l.uncluster(n, stay)
 	} else {
-		blocks := max(0, n-c.Sinks) / c.Block
-		x.cut(blocks, c.Sinks+blocks*c.Block)
+		blocks := max(0, l.dropped+n-c.Sinks) / c.Block
+		x.cut(blocks-x.dropped(c), c.Sinks+blocks*c.Block-l.dropped)
 	}
 	l.refreshIndex()
 }
 
 // IndexView is what attention sees of the blocks of one layer and KV head: their summaries in place of keys, with the
-// numbers of their first rows in place of positions, and in place of values, where there are some, the means of values.
+// numbers that their first rows were given in place of positions, and in place of values, where there are some, the means
+// of values.
 type IndexView struct {
 	Blocks View
 	Groups View // of GroupBlocks blocks each, as many as there are whole ones
 	Sealed int  // the last block ends before the row of this number
+
+	dropped int // rows before the first one: positions count them
 }
 
 // Rows returns the numbers [from, to) of the rows of block b.
@@ -122,9 +128,9 @@ func (v *IndexView) Rows(b int) (from, to int) {
 	return from, v.Sealed
 }
 
-// First is the number of the first row of block b.
+// First is the number of the first row of block b, less than 0 if that row was dropped.
 func (v *IndexView) First(b int) int {
-	return int(v.Blocks.Spans[b/PageRows].Positions[b%PageRows])
+	return int(v.Blocks.Spans[b/PageRows].Positions[b%PageRows]) - v.dropped
 }
 
 // Index returns the blocks of one layer and KV head. It is read-only, and holds until the cache's next change.

@@ -517,16 +517,16 @@ func TestBlocksThatContradictTheRowsAreRefused(t *testing.T) {
 	c.read(t, 16+2*64+10, 0)
 	c.seal(t, fastest(), 0)
 	for want, spoil := range map[string]func(s *Snapshot){
-		"up to row 80, those of another head up to row 144": func(s *Snapshot) { s.lists[1].sealed = 80 },
-		"none begins with row":                              func(s *Snapshot) { s.lists[0].blocks.rows = 1 },
-		"they end at row 143":                               func(s *Snapshot) { s.lists[0].sealed-- },
-		"number 0 begins with row 17":                       func(s *Snapshot) { s.lists[0].blocks.pages[0].positions[0]++ },
-		"number 1 begins with row 16":                       func(s *Snapshot) { s.lists[0].blocks.pages[0].positions[1] = 16 },
-		"up to row 208 of 154":                              func(s *Snapshot) { s.lists[0].sealed += 64 },
-		"0 of them":                                         func(s *Snapshot) { s.lists[0].blocks.rows = 0 },
-		"none can have been dropped":                        func(s *Snapshot) { s.seen, s.evicted = s.seen+5, s.seen },
-		"position 0 after":                                  func(s *Snapshot) { s.lists[0].wide.pages[0].positions[20] = 0 },
-		"in the rows from":                                  func(s *Snapshot) { s.lists[1].wide.pages[1].positions[20] = 2 },
+		"number 4 begins with row 80": func(s *Snapshot) { s.lists[1].sealed = 80 },
+		"none begins with row":        func(s *Snapshot) { s.lists[0].blocks.rows = 1 },
+		"they end at row 143":         func(s *Snapshot) { s.lists[0].sealed-- },
+		"number 0 begins with row 17": func(s *Snapshot) { s.lists[0].blocks.pages[0].positions[0]++ },
+		"number 1 begins with row 16": func(s *Snapshot) { s.lists[0].blocks.pages[0].positions[1] = 16 },
+		"up to row 208 of 154":        func(s *Snapshot) { s.lists[0].sealed += 64 },
+		"0 of them":                   func(s *Snapshot) { s.lists[0].blocks.rows = 0 },
+		"5 rows of 159 are missing":   func(s *Snapshot) { s.seen, s.evicted = s.seen+5, s.seen },
+		"position 0 after":            func(s *Snapshot) { s.lists[0].wide.pages[0].positions[20] = 0 },
+		"in the rows from":            func(s *Snapshot) { s.lists[1].wide.pages[1].positions[20] = 2 },
 	} {
 		fresh := mustNew(t, cfg)
 		if err := fresh.Restore(c.Snapshot()); err != nil {

@@ -11,6 +11,7 @@ type list struct {
 	queries      asked
 	view         View
 	summaries    summaries
+	dropped      int // rows that were dropped from the beginning, see Cache.DropOld
 	index        IndexView
 	cfg          *Config
 }
@@ -53,7 +54,11 @@ func (l *list) extend(positions []int32) {
 
 // cut drops all rows but the first n.
 func (l *list) cut(n int) {
-	if n < l.summaries.sealed {
+	if n == 0 {
+		l.dropped = 0
+		l.summaries.cut(0, 0)
+		l.refreshIndex()
+	} else if n < l.summaries.sealed {
 		l.unseal(n, n)
 	}
 	narrow := min(n, l.narrow.rows)
@@ -71,7 +76,7 @@ func (l *list) refreshIndex() {
 	x := &l.summaries
 	l.index.Blocks.Spans = x.blocks.spans(l.index.Blocks.Spans[:0], 0, 0, nil)
 	l.index.Groups.Spans = x.groups.spans(l.index.Groups.Spans[:0], 0, 0, nil)
-	l.index.Sealed = x.sealed
+	l.index.Sealed, l.index.dropped = x.sealed, l.dropped
 }
 
 // refresh brings the view up to date from a row on.

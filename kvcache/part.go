@@ -123,19 +123,22 @@ func (p *part) move(pg *page, to int, source *page, rows []int32) {
 
 // drop drops the first n rows. Pages that no row is left in go as they are.
 func (p *part) drop(n int) {
-	whole := n / PageRows
-	for i, pg := range p.pages[:whole] {
-		if pg != nil {
-			p.pool.give(pg)
-		}
-		p.pages[i] = nil
-	}
-	p.pages, p.rows = append([]*page(nil), p.pages[whole:]...), p.rows-whole*PageRows
+	p.dropPages(n / PageRows)
 	rest := make([]int32, p.rows-n%PageRows)
 	for i := range rest {
 		rest[i] = int32(n%PageRows + i)
 	}
 	p.keep(rest)
+}
+
+// dropPages drops the first n pages.
+func (p *part) dropPages(n int) {
+	for _, pg := range p.pages[:n] {
+		if pg != nil {
+			p.pool.give(pg)
+		}
+	}
+	p.pages, p.rows = slices.Delete(p.pages, 0, n), p.rows-n*PageRows
 }
 
 // spans appends the part's rows from page first on to a view's spans; base is the number of the part's first row.

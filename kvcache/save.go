@@ -31,8 +31,10 @@ import (
 //	4 bytes     rows that are sinks or in blocks, uint32
 //	4           blocks, uint32
 //	4           groups of blocks, uint32
-//	4·blocks    their first rows, int32; then their pages, as below
+//	4·blocks    the numbers that their first rows were given, int32; then their pages, as below
 //	4·groups    the first blocks of groups, int32; then their pages
+//
+// Of such a cache, rows that were seen and are not there are the first ones.
 //
 // The second is the pages of each layer and KV head, narrow ones first, one after the other, each with its keys and then its
 // values as they lie in memory. What is beyond the last row is zeros.
@@ -152,7 +154,6 @@ type snapshotReader struct {
 	key, narrow, value int // bytes of a row
 	rows, pages        []byte
 	owner              any
-	sealed             int64 // rows that are sinks or in blocks, of the heads that have blocks
 }
 
 var errShort = errors.New("the data ends too early")
@@ -178,6 +179,9 @@ func (r *snapshotReader) read() (*Snapshot, error) {
 		if err := r.list(&s.lists[i], s); err != nil {
 			return nil, fmt.Errorf("layer %d, head %d: %w", i/r.cfg.Heads, i%r.cfg.Heads, err)
 		}
+	}
+	if err := s.checkIndex(); err != nil {
+		return nil, err
 	}
 	if len(r.rows) > 0 || len(r.pages) > 0 {
 		return nil, fmt.Errorf("%d and %d bytes too many", len(r.rows), len(r.pages))
@@ -249,7 +253,7 @@ func (r *snapshotReader) list(l *saved, s *Snapshot) error {
 	if r.cfg.Index.Summary == NoSummary {
 		return nil
 	}
-	if err := r.index(l, s.seen); err != nil {
+	if err := r.index(l, s); err != nil {
 		return fmt.Errorf("blocks: %w", err)
 	}
 	return nil

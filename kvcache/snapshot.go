@@ -25,6 +25,7 @@ type saved struct {
 
 	blocks, groups sharedRows
 	sealed         int
+	dropped        int
 }
 
 // sharedRows is a part of them.
@@ -59,7 +60,7 @@ func (c *Cache) Snapshot() *Snapshot {
 		s.lists[i] = saved{
 			narrow: l.narrow.share(), wide: l.wide.share(), channels: l.channels, marks: cloneMarks(l.marks), cursor: l.cursor,
 			queries: l.queries.clone(),
-			blocks:  l.summaries.blocks.share(), groups: l.summaries.groups.share(), sealed: l.summaries.sealed,
+			blocks:  l.summaries.blocks.share(), groups: l.summaries.groups.share(), sealed: l.summaries.sealed, dropped: l.dropped,
 		}
 	}
 	return s
@@ -106,7 +107,7 @@ func (c *Cache) Restore(s *Snapshot) error {
 		l.channels, l.marks, l.cursor, l.queries = from.channels, cloneMarks(from.marks), from.cursor, from.queries.clone()
 		l.summaries.blocks.adopt(&from.blocks)
 		l.summaries.groups.adopt(&from.groups)
-		l.summaries.sealed = from.sealed
+		l.summaries.sealed, l.dropped = from.sealed, from.dropped
 		l.refreshIndex()
 		l.refresh(0)
 	}

@@ -41,7 +41,7 @@ func (w *summarizer) seal() error {
 	default:
 		w.mean(first, end)
 	}
-	if err := w.add(&x.blocks, first); err != nil {
+	if err := w.add(&x.blocks, w.list.dropped+first); err != nil {
 		return err
 	}
 	x.sealed = end

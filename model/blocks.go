@@ -29,13 +29,15 @@ func (r *Runner) seal(rows []Row) error {
 		return nil
 	}
 	r.failure.Store(nil)
-	_, err := r.team.Run(work, nil)
-	clear(work.sequences) // they belong to the caller
-	if err != nil {
+	defer clear(work.sequences) // they belong to the caller
+	if _, err := r.team.Run(work, nil); err != nil {
 		return err
 	}
 	if err := r.failure.Load(); err != nil {
 		return *err
+	}
+	for _, s := range work.sequences {
+		s.Cache.DropOld()
 	}
 	return nil
 }
