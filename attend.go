@@ -29,6 +29,9 @@ func (o *sessionOptions) method() (*attention.Method, error) {
 	return attention.NewMethod(o.attention, budget)
 }
 
+// OpensSome reports whether queries open some of the rows that they may see, so that [Session.AttentionMass] may be below 1.
+func (s *Session) OpensSome() bool { return s.sequence.Opens() }
+
 // AttentionMass has the model read the text's last token once more, and returns how much of the attention of its queries
 // the rows hold that they open: the mean over layers and heads of the sum of these rows' weights in the softmax over all
 // rows. It is 1 where all rows are opened. It takes the time of a token with full attention.

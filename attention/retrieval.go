@@ -45,6 +45,9 @@ var retrievalKind = Kind{
 			r.Estimate = p.Float("estimate", 0, 0, 1)
 			block = DefaultCluster
 		}
+		if r.Index.Summary != kvcache.Centroid {
+			p.Only("summary=clusters", "segment", "estimate")
+		}
 		r.Index.Block = kernels.WholeGroups(p.Int("block", block, 1, most))
 		r.Index.Sinks = kernels.WholeGroups(p.Int("sinks", kvcache.DefaultSinks, 0, most))
 		if r.Index.Summary != kvcache.Centroid { // blocks then begin where pages do

@@ -52,6 +52,8 @@ type PerplexityResult struct {
 	// AttentionMass is the share of the attention that the rows hold which queries open, in the mean of the last tokens of
 	// windows, or of a stream's parts: 1 where they open all.
 	AttentionMass float64
+	// OpensSome says that the session's queries open some of the rows that they may see.
+	OpensSome bool
 	// BeyondTrained is how many tokens a window is longer than what the model was trained for.
 	BeyondTrained int
 	Memory        mneme.Memory // after the last window
@@ -274,6 +276,7 @@ func (p *perplexity) result() PerplexityResult {
 		Parts:         p.parts,
 		Elapsed:       p.elapsed,
 		AttentionMass: p.mass.mean(),
+		OpensSome:     p.session.OpensSome(),
 		BeyondTrained: p.beyond,
 		Memory:        p.session.Stats().Memory,
 	}

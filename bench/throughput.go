@@ -36,6 +36,8 @@ type ThroughputOptions struct {
 type ThroughputResult struct {
 	Roofline Roofline
 	Rows     []ThroughputRow // depth by depth, prompts first
+	// OpensSome says that queries open some of the rows that they may see.
+	OpensSome bool
 }
 
 // ThroughputRow is one test.
@@ -44,6 +46,10 @@ type ThroughputRow struct {
 	TokensPerSecond float64 // mean over the runs
 	StdDev          float64 // of the runs' speeds; 0 for a single one
 	OfRoofline      float64 // share of the speed that the machine's limits allow: see Throughput
+	// AttentionMass is the share of the attention of the last token's queries that the rows hold which they open, at the end of
+	// the last run and not part of its time: 1 where they open all. The rows of a depth are noise, over which attention is
+	// spread out evenly, so that it is about the share of the rows: a text's is larger.
+	AttentionMass float64
 }
 
 // Throughput measures how fast a model reads and writes, and what the machine could do at best.
@@ -92,7 +98,7 @@ func measureThroughput(ctx context.Context, m *mneme.Model, o ThroughputOptions)
 	if err != nil {
 		return r, err
 	}
-	r.Roofline = before.higher(after)
+	r.Roofline, r.OpensSome = before.higher(after), t.opens
 	r.Rows, err = t.rows(r.Roofline)
 	return r, err
 }
@@ -104,7 +110,8 @@ type throughput struct {
 	longest int     // tokens of a test
 	ids     []int32 // as many
 	tests   []*speedTest
-	each    int // tests for each depth
+	each    int  // tests for each depth
+	opens   bool // some of the rows
 	done    int
 	total   int
 }
@@ -115,6 +122,7 @@ type speedTest struct {
 	tokens int
 	depth  int
 	speeds moments // tokens per second
+	mass   float64 // of attention, at the end of the last run
 }
 
 func newThroughput(m *mneme.Model, o ThroughputOptions) (*throughput, error) {
@@ -203,6 +211,7 @@ func (t *throughput) atDepth(ctx context.Context, depth int, tests []*speedTest)
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	t.opens = s.OpensSome()
 	if err := s.Fill(depth); err != nil {
 		return err
 	}
@@ -230,21 +239,28 @@ func (t *throughput) makeTokens() {
 
 // run runs one test as often as asked for.
 func (t *throughput) run(ctx context.Context, s *mneme.Session, from *mneme.Snapshot, test *speedTest) error {
-	if _, err := t.once(ctx, s, from, test, test.warmUp()); err != nil {
+	if _, err := t.once(ctx, s, test, test.warmUp()); err != nil {
 		return err
 	}
 	for range t.options.Repeats {
-		elapsed, err := t.once(ctx, s, from, test, test.tokens)
+		if err := s.Restore(from); err != nil {
+			return err
+		}
+		elapsed, err := t.once(ctx, s, test, test.tokens)
 		if err != nil {
 			return err
 		}
 		test.speeds.add(float64(test.tokens) / elapsed.Seconds())
 	}
-	return nil
+	var err error
+	if test.mass, err = s.AttentionMass(ctx); err != nil {
+		return err
+	}
+	return s.Restore(from)
 }
 
-// once has the session go on by n tokens, and takes it back to the depth.
-func (t *throughput) once(ctx context.Context, s *mneme.Session, from *mneme.Snapshot, test *speedTest, n int) (time.Duration, error) {
+// once has the session go on by n tokens.
+func (t *throughput) once(ctx context.Context, s *mneme.Session, test *speedTest, n int) (time.Duration, error) {
 	step := 1
 	if test.prompt {
 		step = n
@@ -258,7 +274,7 @@ func (t *throughput) once(ctx context.Context, s *mneme.Session, from *mneme.Sna
 	elapsed := max(time.Since(start), 1)
 	t.done += n
 	t.options.Progress(t.done, t.total)
-	return elapsed, s.Restore(from)
+	return elapsed, nil
 }
 
 // rows holds the tests against the limits.
@@ -275,6 +291,7 @@ func (t *throughput) rows(limit Roofline) ([]ThroughputRow, error) {
 			TokensPerSecond: speed,
 			StdDev:          test.speeds.deviation(),
 			OfRoofline:      seconds * speed / float64(test.tokens),
+			AttentionMass:   test.mass,
 		})
 	}
 	return rows, nil

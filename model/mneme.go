@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,6 +31,17 @@ func (k AttentionKind) String() string {
 		return attentionKindNames[k]
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// Attention tells what kind of attention the layers have, first those that come first where they differ: window/full.
+func (c Config) Attention() string {
+	var names []string
+	for _, k := range c.AttentionKinds {
+		if !slices.Contains(names, k.String()) {
+			names = append(names, k.String())
+		}
+	}
+	return cmp.Or(strings.Join(names, "/"), AttentionFull.String())
 }
 
 // Landmark is the shape of landmark attention (Mohtashami and Jaggi 2023, sections 3.1 and 3.2). The zero Landmark is none.

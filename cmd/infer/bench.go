@@ -27,16 +27,20 @@ type benchCommand struct {
 
 // benchResult is what bench --json prints.
 type benchResult struct {
-	Model    string        `json:"model"`
-	Bytes    int64         `json:"bytes"` // of the tensors
-	Kernels  string        `json:"kernels"`
-	Threads  int           `json:"threads"`
-	KVType   string        `json:"kv_type"`
-	KV       string        `json:"kv"`        // policy
-	KVBudget int           `json:"kv_budget"` // rows per KV head; 0: no bound
-	Repeat   int           `json:"repeat"`
-	Roofline benchRoofline `json:"roofline"`
-	Rows     []benchRow    `json:"rows"`
+	Model    string `json:"model"`
+	Bytes    int64  `json:"bytes"` // of the tensors
+	Kernels  string `json:"kernels"`
+	Threads  int    `json:"threads"`
+	KVType   string `json:"kv_type"`
+	KV       string `json:"kv"`        // policy
+	KVBudget int    `json:"kv_budget"` // rows per KV head; 0: no bound
+	// Attention is the method, of which the budget may be that of rows to open.
+	Attention string        `json:"attention"`
+	Repeat    int           `json:"repeat"`
+	Roofline  benchRoofline `json:"roofline"`
+	Rows      []benchRow    `json:"rows"`
+
+	opensSome bool // of the rows
 }
 
 type benchRoofline struct {
@@ -50,6 +54,7 @@ type benchRow struct {
 	TokensPerSecond float64 `json:"tokens_per_second"`
 	StdDev          float64 `json:"stddev"`
 	OfRoofline      float64 `json:"of_roofline"`
+	AttentionMass   float64 `json:"attention_mass"` // share of the attention that the rows hold which queries open
 }
 
 func newBench(a *app) *cobra.Command {
@@ -61,10 +66,12 @@ func newBench(a *app) *cobra.Command {
 			"by one), with a cache that is empty or holds --depth tokens before (tg32@d4096), and in the same minute what the\n" +
 			"machine can do at most: reading memory, float32 multiply-adds and 8-bit products, with the same threads and kernels.\n" +
 			"The last column is the share of that: of the time for the bytes that each written token needs (weights, keys and\n" +
-			"values), or for the operations of the matrix products of a prompt. Lists make a sweep.",
+			"values), or for the operations of the matrix products of a prompt. Lists make a sweep. Where queries open some of the\n" +
+			"rows, there is one more column: the share of their attention that these hold, over the noise of a depth.",
 		Example: `  infer bench -m model.gguf
   infer bench -m model.gguf --prompt 128,512,2048 --gen 0
-  infer bench -m model.gguf --prompt 0 --gen 32 --depth 0,4096,32768 --kv-type q8_0 --csv`,
+  infer bench -m model.gguf --prompt 0 --gen 32 --depth 0,4096,32768 --kv-type q8_0 --csv
+  infer bench -m model.gguf --prompt 0 --gen 32 --depth 131072 --attention retrieval --kv-budget 4096`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
@@ -142,8 +149,8 @@ func (c *benchCommand) options() (bench.ThroughputOptions, error) {
 func (c *benchCommand) result(m *mneme.Model, plan mneme.Plan, r bench.ThroughputResult) benchResult {
 	result := benchResult{
 		Model: c.model.path, Bytes: plan.WeightsBytes, Kernels: m.Kernels(), Threads: m.Threads(), KVType: c.memory.rows.value,
-		KV: c.memory.cache, KVBudget: c.memory.budget, Repeat: c.repeat,
-		Roofline: benchRoofline(r.Roofline),
+		KV: c.memory.cache, KVBudget: c.memory.budget, Attention: c.memory.method(m), Repeat: c.repeat,
+		Roofline: benchRoofline(r.Roofline), opensSome: r.OpensSome,
 	}
 	for _, row := range r.Rows {
 		result.Rows = append(result.Rows, benchRow(row))
@@ -164,13 +171,22 @@ func (c *benchCommand) print(r benchResult) error {
 
 func (c *benchCommand) printMarkdown(r benchResult) {
 	kept := ""
-	if r.KVBudget > 0 {
+	switch {
+	case r.opensSome:
+		kept = fmt.Sprintf(", %s with %d rows", r.Attention, r.KVBudget)
+	case r.KVBudget > 0:
 		kept = fmt.Sprintf(", %s with %d rows", r.KV, r.KVBudget)
 	}
 	c.printf("%s, %s, KV cache %s%s; kernels %s, threads %d, runs %d\n\n", fromFile(r.Model), byteSize(r.Bytes), r.KVType, kept, r.Kernels, r.Threads, r.Repeat)
-	c.printf("| test | tokens/s | ± | of roofline |\n|---|---:|---:|---:|\n")
+	mass := func(format string, args ...any) string {
+		if !r.opensSome {
+			return ""
+		}
+		return fmt.Sprintf(format, args...)
+	}
+	c.printf("| test | tokens/s | ± | of roofline |%s\n|---|---:|---:|---:|%s\n", mass(" attention mass |"), mass("---:|"))
 	for _, row := range r.Rows {
-		c.printf("| %s | %.2f | %.2f | %.1f%% |\n", row.Test, row.TokensPerSecond, row.StdDev, 100*row.OfRoofline)
+		c.printf("| %s | %.2f | %.2f | %.1f%% |%s\n", row.Test, row.TokensPerSecond, row.StdDev, 100*row.OfRoofline, mass(" %.1f%% |", 100*row.AttentionMass))
 	}
 	c.printf("\n| the machine at best | |\n|---|---:|\n")
 	c.printf("| reads memory | %.1f GB/s |\n", r.Roofline.ReadGBps)
@@ -182,14 +198,14 @@ func (c *benchCommand) printMarkdown(r benchResult) {
 func (c *benchCommand) printCSV(r benchResult) error {
 	w := csv.NewWriter(c.stdout)
 	w.Write([]string{
-		"model", "bytes", "kernels", "threads", "kv_type", "kv", "kv_budget", "repeat", "test", "tokens_per_second", "stddev", "of_roofline",
-		"read_gbps", "int8_gops", "f32_gflops",
+		"model", "bytes", "kernels", "threads", "kv_type", "kv", "kv_budget", "attention", "repeat", "test", "tokens_per_second", "stddev", "of_roofline",
+		"attention_mass", "read_gbps", "int8_gops", "f32_gflops",
 	})
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', 6, 64) }
 	for _, row := range r.Rows {
 		w.Write([]string{
-			r.Model, fmt.Sprint(r.Bytes), r.Kernels, fmt.Sprint(r.Threads), r.KVType, r.KV, fmt.Sprint(r.KVBudget), fmt.Sprint(r.Repeat), row.Test,
-			number(row.TokensPerSecond), number(row.StdDev), number(row.OfRoofline),
+			r.Model, fmt.Sprint(r.Bytes), r.Kernels, fmt.Sprint(r.Threads), r.KVType, r.KV, fmt.Sprint(r.KVBudget), r.Attention, fmt.Sprint(r.Repeat), row.Test,
+			number(row.TokensPerSecond), number(row.StdDev), number(row.OfRoofline), number(row.AttentionMass),
 			number(r.Roofline.ReadGBps), number(r.Roofline.Int8GOPS), number(r.Roofline.F32GFLOPS),
 		})
 	}

@@ -20,6 +20,7 @@ type benchJSON struct {
 	KVType   string `json:"kv_type"`
 	KV       string `json:"kv"`
 	KVBudget *int   `json:"kv_budget"`
+	Method   string `json:"attention"`
 	Repeat   int    `json:"repeat"`
 	Roofline struct {
 		ReadGBps  float64 `json:"read_gbps"`
@@ -31,6 +32,7 @@ type benchJSON struct {
 		TokensPerSecond float64  `json:"tokens_per_second"`
 		StdDev          *float64 `json:"stddev"`
 		OfRoofline      float64  `json:"of_roofline"`
+		Mass            float64  `json:"attention_mass"`
 	} `json:"rows"`
 }
 
@@ -53,7 +55,7 @@ func TestBench(t *testing.T) {
 		var names []string
 		for _, row := range r.Rows {
 			names = append(names, row.Test)
-			if row.TokensPerSecond <= 0 || row.OfRoofline <= 0 || row.StdDev == nil || *row.StdDev < 0 {
+			if row.TokensPerSecond <= 0 || row.OfRoofline <= 0 || row.StdDev == nil || *row.StdDev < 0 || row.Mass != 1 {
 				t.Errorf("%v: %+v", c.args, row)
 			}
 		}
@@ -63,7 +65,7 @@ func TestBench(t *testing.T) {
 		if r.Roofline.ReadGBps <= 0 || r.Roofline.Int8GOPS <= 0 || r.Roofline.F32GFLOPS <= 0 {
 			t.Errorf("%v: %+v", c.args, r.Roofline)
 		}
-		if r.Model != tinyModel(t) || r.Bytes <= 0 || r.Threads < 1 || r.Kernels == "" || r.KVType == "" || r.KV != "full" || r.KVBudget == nil || *r.KVBudget != 0 || r.Repeat < 1 {
+		if r.Model != tinyModel(t) || r.Bytes <= 0 || r.Threads < 1 || r.Kernels == "" || r.KVType == "" || r.KV != "full" || r.Method != "full" || r.KVBudget == nil || *r.KVBudget != 0 || r.Repeat < 1 {
 			t.Errorf("%v: %+v", c.args, r)
 		}
 	}
@@ -84,7 +86,7 @@ func TestBenchPrintsTables(t *testing.T) {
 		if row[column["test"]] != want || row[column["model"]] != tinyModel(t) {
 			t.Errorf("row %q, want %s", row, want)
 		}
-		for _, name := range []string{"bytes", "threads", "tokens_per_second", "of_roofline", "read_gbps", "int8_gops", "f32_gflops"} {
+		for _, name := range []string{"bytes", "threads", "tokens_per_second", "of_roofline", "attention_mass", "read_gbps", "int8_gops", "f32_gflops"} {
 			at, ok := column[name]
 			if !ok {
 				t.Fatalf("no column %s in %q", name, table[0])

@@ -152,6 +152,7 @@ type perplexityJSON struct {
 	Speed         float64    `json:"tokens_per_second"`
 	BeyondTrained int        `json:"beyond_trained"`
 	Parts         []partJSON `json:"parts"`
+	Mass          float64    `json:"attention_mass"`
 	Memory        memoryJSON `json:"memory"`
 }
 
@@ -159,6 +160,8 @@ type partJSON struct {
 	First      int     `json:"first"`
 	Scored     int     `json:"scored_tokens"`
 	Perplexity float64 `json:"perplexity"`
+	Speed      float64 `json:"tokens_per_second"`
+	Mass       float64 `json:"attention_mass"`
 }
 
 func TestPerplexity(t *testing.T) {
@@ -187,8 +190,8 @@ func TestPerplexity(t *testing.T) {
 			got.Scored != want.Scored || got.Chunks != want.Windows || got.Context != want.Window || got.MeanNLL != want.MeanNLL {
 			t.Errorf("%v: %+v, want %+v", c.args, got, want)
 		}
-		if got.Speed <= 0 || !got.Memory.complete() {
-			t.Errorf("%v: speed %g, memory %+v", c.args, got.Speed, got.Memory)
+		if got.Speed <= 0 || got.Mass != 1 || !got.Memory.complete() {
+			t.Errorf("%v: speed %g, attention mass %g, memory %+v", c.args, got.Speed, got.Mass, got.Memory)
 		}
 		if out := succeed(t, args...); !strings.HasPrefix(out, "perplexity ") || strings.Count(out, "\n") != 1 {
 			t.Errorf("%v: printed %q", c.args, out)
@@ -222,7 +225,7 @@ func TestPerplexityParts(t *testing.T) {
 		}
 		sum, next := 0.0, 1
 		for i, p := range r.Parts {
-			if p.First != next || p.Scored != part && i < count-1 || p.Scored > part || p.Scored < 1 {
+			if p.First != next || p.Scored != part && i < count-1 || p.Scored > part || p.Scored < 1 || p.Speed <= 0 || p.Mass != 1 {
 				t.Fatalf("--part %d: %+v is part %d, after %d tokens", part, p, i, next)
 			}
 			next += p.Scored

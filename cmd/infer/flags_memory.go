@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -90,6 +91,11 @@ func (f *memoryFlags) finish(err *error) {
 	if failed := f.tracing.close(); failed != nil && *err == nil {
 		*err = fmt.Errorf("--trace: %w", failed)
 	}
+}
+
+// method is the name of the method of attention in a session of a model.
+func (f *memoryFlags) method(m *mneme.Model) string {
+	return cmp.Or(f.attention, m.Config().Attention())
 }
 
 // opens reports whether the budget is that of rows to open.

@@ -153,5 +153,8 @@ func (c *perplexityCommand) print(r bench.PerplexityResult) error {
 	}
 	c.printf("perplexity %.4f ± %.4f: %d tokens scored in %d windows of %d, %.1f tokens/s, KV cache %s\n",
 		r.Perplexity, r.StdErr, r.Scored, r.Windows, r.Window, r.TokensPerSecond(), byteSize(r.Memory.KVBytesPeak))
+	if r.OpensSome {
+		c.printf("attention mass %.1f%%: the share of the attention that the rows hold which queries open\n", 100*r.AttentionMass)
+	}
 	return nil
 }

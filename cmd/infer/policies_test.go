@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/mneme-lm/mneme"
+	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kvcache"
 )
 
@@ -195,9 +196,11 @@ func TestPolicies(t *testing.T) {
 		Parameters []string `json:"parameters"`
 	}
 	type policiesJSON struct {
-		Policies []policyJSON `json:"policies"`
+		Policies  []policyJSON `json:"policies"`
+		Attention []methodJSON `json:"attention"`
 	}
-	list := decode[policiesJSON](t, succeed(t, "policies", "--json")).Policies
+	all := decode[policiesJSON](t, succeed(t, "policies", "--json"))
+	list := all.Policies
 	text := succeed(t, "policies")
 	var names []string
 	for _, p := range list {
@@ -230,11 +233,51 @@ func TestPolicies(t *testing.T) {
 			t.Errorf("printed %q without a word on %s", text, name)
 		}
 	}
+	checkMethods(t, all.Attention, text)
 	for _, p := range list[1:] { // what is listed is understood
 		for _, parameter := range p.Parameters {
 			args := []string{"run", "-m", tinyModel(t), "-p", "x", "--kv", p.Name + ":" + parameter + "=no such value", "--kv-budget", "64"}
 			refused(t, infer(args...), exitUsage, parameter+": ", args)
 		}
+	}
+}
+
+// methodJSON is a method of attention.
+type methodJSON struct {
+	Name       string   `json:"name"`
+	Does       string   `json:"does"`
+	Paper      string   `json:"paper"`
+	Budget     *bool    `json:"budget"`
+	Parameters []string `json:"parameters"`
+}
+
+// checkMethods checks what policies tells of the methods of attention.
+func checkMethods(t *testing.T, list []methodJSON, text string) {
+	t.Helper()
+	var names []string
+	for _, m := range list {
+		names = append(names, m.Name)
+		if m.Does == "" || m.Paper == "" || m.Budget == nil || m.Parameters == nil {
+			t.Errorf("%+v", m)
+		}
+		for _, want := range []string{"\n" + m.Name + " ", m.Does + " (" + m.Paper + ")", strings.Join(m.Parameters, " ")} {
+			if !strings.Contains(text, want) {
+				t.Errorf("printed %q without %q", text, want)
+			}
+		}
+		for _, parameter := range m.Parameters {
+			if !strings.Contains(text, "\n  "+parameter+"=") {
+				t.Errorf("printed %q without a word on %s", text, parameter)
+			}
+			args := []string{"run", "-m", tinyModel(t), "-p", "x", "--attention", m.Name + ":" + parameter + "=no such value"}
+			if *m.Budget {
+				args = append(args, "--kv-budget", "4096")
+			}
+			refused(t, infer(args...), exitUsage, parameter+": ", args)
+		}
+	}
+	if !slices.Equal(names, attention.Names()) {
+		t.Errorf("methods of attention %v, want %v", names, attention.Names())
 	}
 }
 

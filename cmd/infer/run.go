@@ -44,7 +44,9 @@ type runResult struct {
 	Seed          uint64           `json:"seed"`
 	BeyondTrained int              `json:"beyond_trained"`
 	Timings       timings          `json:"timings"`
-	Memory        mneme.Memory     `json:"memory"`
+	// AttentionMass is the share of the attention of the last token's queries that the rows hold which they open.
+	AttentionMass *float64     `json:"attention_mass,omitempty"`
+	Memory        mneme.Memory `json:"memory"`
 }
 
 type timings struct {
@@ -180,10 +182,18 @@ func (g *generation) run(ctx context.Context, text string, memory []mneme.Sessio
 	if g.verbose {
 		g.printStats()
 	}
-	if g.json {
-		return g.printJSON(g.result())
+	if !g.json {
+		return nil
 	}
-	return nil
+	result := g.result()
+	if g.session.OpensSome() {
+		mass, err := g.session.AttentionMass(ctx)
+		if err != nil {
+			return err
+		}
+		result.AttentionMass = &mass
+	}
+	return g.printJSON(result)
 }
 
 // load takes the session up where its file left off, if there is one, as far as the prompt says the same.

@@ -29,6 +29,7 @@ type runJSON struct {
 		Decode  *float64 `json:"decode_tokens_per_second"`
 		Load    *float64 `json:"load_seconds"`
 	} `json:"timings"`
+	Mass   *float64   `json:"attention_mass"`
 	Memory memoryJSON `json:"memory"`
 }
 

@@ -106,6 +106,15 @@ func (p *Params) Text(key, fallback string) string {
 	return fallback
 }
 
+// Only takes parameters that have a meaning only with another one, which is not so: it complains if they are given.
+func (p *Params) Only(with string, keys ...string) {
+	for _, key := range keys {
+		if _, given := p.take(key); given {
+			p.Fail(key, "it is for %s", with)
+		}
+	}
+}
+
 // Done returns the first complaint: about a value, or a parameter that nothing asked for.
 func (p *Params) Done() error {
 	if p.err != nil {
