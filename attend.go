@@ -34,7 +34,8 @@ func (s *Session) OpensSome() bool { return s.sequence.Opens() }
 
 // AttentionMass has the model read the text's last token once more, and returns how much of the attention of its queries
 // the rows hold that they open: the mean over layers and heads of the sum of these rows' weights in the softmax over all
-// rows. It is 1 where all rows are opened. It takes the time of a token with full attention.
+// rows. It is 1 where all rows are opened. It takes the time of a token with full attention, and leaves
+// the session as it was.
 func (s *Session) AttentionMass(ctx context.Context) (float64, error) {
 	if err := s.claim(); err != nil {
 		return 0, err
@@ -47,20 +48,23 @@ func (s *Session) AttentionMass(ctx context.Context) (float64, error) {
 	if !s.sequence.Opens() {
 		return 1, nil
 	}
-	stop, end := stopWith(ctx)
-	defer end()
-	if err := s.sequence.Cache.Truncate(s.sequence.RowsOf(n - 1)); err != nil {
+	// Read by itself the token may open other rows than in the batch that it came in, so that its keys and values differ: those
+	// that the text goes on from are put back.
+	cache, first := s.sequence.Cache, s.sequence.RowsOf(n-1)
+	tail := cache.Tail(first)
+	if err := cache.Truncate(first); err != nil {
 		return 0, err
 	}
+	stop, end := stopWith(ctx)
+	defer end()
 	s.sequence.Mass = []float64{}
 	defer func() { s.sequence.Mass = nil }()
-	row := s.sequence.Rows(nil, s.tokens[n-1:], n-1)
-	if err := s.model.runner.Forward(row, stop, nil); err != nil {
-		s.sequence.Mass = nil
-		if again := s.model.runner.Forward(row, nil, nil); again != nil {
-			s.tokens = s.tokens[:n-1]
-			return 0, errors.Join(err, again)
-		}
+	err := s.model.runner.Forward(s.sequence.Rows(nil, s.tokens[n-1:], n-1), stop, nil)
+	if again := cache.Replace(tail); again != nil {
+		s.tokens = s.tokens[:n-1]
+		return 0, errors.Join(err, again)
+	}
+	if err != nil {
 		return 0, stopped(ctx, err)
 	}
 	sum := 0.

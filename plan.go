@@ -17,7 +17,7 @@ type Plan struct {
 	RepackedBytes int64 // their copy, if the model was opened WithRepack; the system may then drop most of what is mapped
 	KVBytes       int64 // keys and values of all tokens
 	ScratchBytes  int64 // of the forward pass
-	StateBytes    int64 // of learned memories, and of what a policy remembers of rows
+	StateBytes    int64 // of learned memories, of what a policy remembers of rows, and of the summaries of blocks
 }
 
 // Plan works out what a session with these options takes when it holds the given number of tokens.
@@ -30,15 +30,26 @@ func (m *Model) Plan(tokens int, opts ...SessionOption) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	kv, err := m.keyValueBytes(&o, e, tokens)
+	method, err := o.method()
+	if err != nil {
+		return Plan{}, err
+	}
+	cfg, rows, err := m.net.Shape(o.rows, method, tokens)
+	if err != nil {
+		return Plan{}, err
+	}
+	kv, err := m.keyValueBytes(&o, e, rows)
 	if err != nil {
 		return Plan{}, err
 	}
 	p := Plan{WeightsBytes: m.net.WeightBytes(), RepackedBytes: m.repacked, KVBytes: kv}
-	block, logits, rows := min(o.block, max(tokens, 1)), 1, tokens
+	if p.StateBytes, err = cfg.IndexBytes(rows); err != nil {
+		return Plan{}, err
+	}
+	block, logits := min(o.block, max(tokens, 1)), 1
 	if e != nil {
-		rows = min(tokens, e.MostRows(m.net.KVHeads, block))
-		p.StateBytes = e.MarkBytes(m.net.CacheConfig(o.rows), rows)
+		rows = min(rows, e.MostRows(m.net.KVHeads, block))
+		p.StateBytes += e.MarkBytes(cfg, rows)
 		if needs := e.Needs(); needs.Surprise {
 			block = min(block, m.logitsBlock(block))
 			logits = block
@@ -52,13 +63,13 @@ func (m *Model) Plan(tokens int, opts ...SessionOption) (Plan, error) {
 	return p, nil
 }
 
-// keyValueBytes is the most that a session's cache takes on its way to so many tokens.
-func (m *Model) keyValueBytes(o *sessionOptions, e *kvcache.Eviction, tokens int) (int64, error) {
+// keyValueBytes is the most that a session's cache takes on its way to so many rows.
+func (m *Model) keyValueBytes(o *sessionOptions, e *kvcache.Eviction, rows int) (int64, error) {
 	cfg := m.net.CacheConfig(o.rows)
 	if e == nil {
-		return cfg.Bytes(tokens)
+		return cfg.Bytes(rows)
 	}
-	return e.Bytes(cfg, tokens, o.block)
+	return e.Bytes(cfg, rows, o.block)
 }
 
 // refuse returns an error if need more bytes would not fit into memory.

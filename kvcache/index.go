@@ -2,6 +2,7 @@ package kvcache
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/weights/quant"
@@ -78,6 +79,47 @@ func (c Config) summaryType() quant.Type {
 
 // grouped reports whether blocks are summarized together once more.
 func (x Index) grouped() bool { return x.Summary == Mean || x.Summary == Bounds }
+
+// IndexBytes returns the most memory that the summaries of rows rows per KV head take, whole pages as they are allocated.
+func (c Config) IndexBytes(rows int) (int64, error) {
+	x := c.Index
+	if x.Summary == NoSummary {
+		return 0, nil
+	}
+	if rows < 0 {
+		return 0, fmt.Errorf("kvcache: %d rows", rows)
+	}
+	if _, _, err := c.rowBytes(); err != nil {
+		return 0, err
+	}
+	keyDim, valueDim := c.summaryDims()
+	key, err := c.summaryType().RowBytes(keyDim)
+	if err != nil {
+		return 0, err
+	}
+	value, err := c.summaryType().RowBytes(valueDim)
+	if err != nil {
+		return 0, err
+	}
+	n := x.blocks(rows - x.Sinks)
+	pages := int64(pagesOf(n))
+	if x.grouped() {
+		pages += int64(pagesOf(n / GroupBlocks))
+	}
+	lists := int64(c.Layers) * int64(c.Heads)
+	if pages > math.MaxInt64/lists/pageBytes(key, value) {
+		return 0, fmt.Errorf("kvcache: summaries of %d rows take more bytes than can be counted", rows)
+	}
+	return lists * pages * pageBytes(key, value), nil
+}
+
+// blocks is the most blocks that there are of so many rows.
+func (x Index) blocks(rows int) int {
+	if x.Summary == Centroid {
+		return max(0, rows) / x.Segment * (x.Segment / x.Block)
+	}
+	return max(0, rows) / x.Block
+}
 
 // summaries are the blocks of a list.
 type summaries struct {

@@ -1,8 +1,10 @@
 package model
 
 import (
+	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/kvcache"
+	"github.com/mneme-lm/mneme/weights/quant"
 )
 
 // WeightBytes is the size of the model's tensors as they are stored.
@@ -22,6 +24,21 @@ func (m *Model) ScratchBytes(rows, logits, cached, threads int) int64 {
 		kernels.ActivationBytes(rows, m.Heads*m.ValueDim, m.forms) +
 		kernels.ActivationBytes(paths, m.FeedForward, m.forms) +
 		kernels.ActivationBytes(logits, m.Embedding, m.forms)
+}
+
+// Shape is the shape of the cache of a sequence that attends by a method, nil: as the model says, and the number of rows that
+// so many tokens have in it.
+func (m *Model) Shape(rows quant.Type, asked *attention.Method, tokens int) (kvcache.Config, int, error) {
+	cfg := m.CacheConfig(rows)
+	method, err := m.method(asked)
+	if err != nil || method == nil {
+		return cfg, tokens, err
+	}
+	cfg.Index = method.Index()
+	if method.Landmarks != nil {
+		tokens = max(tokens, method.Landmarks.Rows(tokens)) // of more than can be counted
+	}
+	return cfg, tokens, nil
 }
 
 // PolicyBytes is the memory that a forward pass takes beside that for a policy, with so many rows in the cache: for the

@@ -384,6 +384,7 @@ func TestPlan(t *testing.T) {
 		{nil, trained, nil},
 		{[]string{"--ctx", "1000"}, 1000, nil},
 		{[]string{"--ctx", "1000", "--kv-type", "f32", "--prefill-block", "7"}, 1000, []mneme.SessionOption{mneme.WithKVType(quant.F32), mneme.WithPrefillBlock(7)}},
+		{[]string{"--ctx", "1000", "--attention", "retrieval", "--kv-budget", "256"}, 1000, []mneme.SessionOption{mneme.WithAttention("retrieval"), mneme.WithKVBudget(256)}},
 		{[]string{"--ctx", "123456789", "--kv-type", "q8_0"}, 123456789, []mneme.SessionOption{mneme.WithKVType(quant.Q8_0)}},
 	} {
 		want, err := m.Plan(c.ctx, c.o...)
@@ -397,6 +398,9 @@ func TestPlan(t *testing.T) {
 		}
 		if got := (mneme.Plan{WeightsBytes: *r.Weights, KVBytes: *r.KV, ScratchBytes: *r.Scratch, StateBytes: *r.State}); got != want || r.Context != c.ctx {
 			t.Errorf("%v: %+v for %d tokens, want %+v", c.args, got, r.Context, want)
+		}
+		if opens := slices.Contains(c.args, "retrieval"); opens != (*r.State > 0) {
+			t.Errorf("%v: %d bytes of state", c.args, *r.State)
 		}
 		if r.Total != *r.Weights+*r.KV+*r.Scratch+*r.State {
 			t.Errorf("%v: total %d", c.args, r.Total)

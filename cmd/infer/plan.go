@@ -31,7 +31,8 @@ func newPlan(a *app) *cobra.Command {
 		Use:   "plan -m FILE --ctx N",
 		Short: "Show what memory a text would take",
 		Long: "plan prints the memory that a text of --ctx tokens takes: the weights, mapped from the file, with --repack\n" +
-			"their copy, the keys and values of all tokens, the forward pass, and learned memories.",
+			"their copy, the keys and values of all tokens, the forward pass, and as state what a policy notes of rows, the\n" +
+			"summaries of blocks by which --attention retrieval finds them, and learned memories.",
 		Example: `  infer plan -m model.gguf --ctx 32768 --kv-type q8_0`,
 		Args:    exactly(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
