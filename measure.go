@@ -20,7 +20,11 @@ func (m *Model) Work(context int, logits bool, opts ...SessionOption) (model.Wor
 	if e != nil && e.Bounded() { // the mean over layers is what their bytes add up to
 		context = min(context, e.MeanBudget())
 	}
-	return m.net.Work(o.rows, context, logits)
+	method, err := o.method()
+	if err != nil {
+		return model.Work{}, err
+	}
+	return m.net.Work(o.rows, method, context, logits)
 }
 
 // Fill is for benchmarks: it gives an empty session a past of so many tokens, by writing noise into its cache, without

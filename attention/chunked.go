@@ -43,7 +43,7 @@ func (m *Method) Narrow(layer int, p *Params) {
 	if m == nil || m.Chunked == nil || !m.Chunked.Local(layer) {
 		return
 	}
-	p.Chunk = m.Chunked.Chunk
+	p.Chunks[1] = m.Chunked.Chunk
 	if w := m.Chunked.Window; w > 0 && (p.Window == 0 || w < p.Window) {
 		p.Window = w
 	}

@@ -15,9 +15,9 @@ type Params struct {
 	Softcap float32
 	// Window, if not 0, is the number of positions that a query sees, its own included.
 	Window int32
-	// Chunk, if not 0, is the length of the pieces that the text is cut into, from position 0 on: a query sees its own
-	// piece, up to its own position.
-	Chunk int32
+	// Chunks are the lengths, if not 0, of the pieces that the text is cut into from position 0 on, once as the model says and
+	// once as the method says: a query sees its own piece of both, up to its own position.
+	Chunks [2]int32
 }
 
 // first is the first position that a query at pos sees.
@@ -26,11 +26,16 @@ func (p *Params) first(pos int32) int32 {
 	if p.Window > 0 {
 		first = max(first, pos-p.Window+1)
 	}
-	if p.Chunk > 0 {
-		first = max(first, pos-pos%p.Chunk)
+	for _, n := range p.Chunks {
+		if n > 0 {
+			first = max(first, pos-pos%n)
+		}
 	}
 	return first
 }
+
+// Sees is the number of positions that a query at pos sees, its own among them.
+func (p *Params) Sees(pos int32) int { return int(pos-p.first(pos)) + 1 }
 
 // Queries are the queries that meet a view together: of some rows of a sequence, the heads that share a KV head.
 type Queries struct {

@@ -180,9 +180,16 @@ func (p *pass) attendTile(l *layer, t tile, h int) {
 
 // setParams sets what attention asks of the queries of a tile.
 func (p *pass) setParams(l *layer, t tile) {
-	m := p.model
-	p.params = attention.Params{Scale: m.AttentionScale, Softcap: m.AttentionSoftcap, Window: int32(l.window)}
-	p.batch[t.first].Sequence.Attention.Narrow(l.index, &p.params)
+	p.params = p.model.attentionParams(l, p.batch[t.first].Sequence.Attention)
+}
+
+// attentionParams is what attention asks of a layer's queries in a sequence that attends by a method; nil: as the model says.
+func (m *Model) attentionParams(l *layer, method *attention.Method) attention.Params {
+	p := attention.Params{
+		Scale: m.AttentionScale, Softcap: m.AttentionSoftcap, Window: int32(l.window), Chunks: [2]int32{int32(l.chunk), 0},
+	}
+	method.Narrow(l.index, &p)
+	return p
 }
 
 // open finds out which rows the queries of a tile and KV head open.

@@ -19,7 +19,7 @@ type AttentionKind uint8
 const (
 	AttentionFull     AttentionKind = iota // all that came before
 	AttentionWindow                        // the last Config.SlidingWindow rows, the query's own among them
-	AttentionChunked                       // what came before in the query's chunk of Config.ChunkLength tokens
+	AttentionChunked                       // what came before in the query's own chunk: the text is cut after every Config.ChunkLength tokens
 	AttentionLandmark                      // its own block, and others by the scores of their landmarks: Config.Landmark
 )
 
@@ -110,8 +110,11 @@ func (m mneme) load(l *loader, c *Config, i int) layer {
 	if i == len(c.AttentionKinds) { // one for all, repeated for layers that are there, not for as many as the file says
 		c.AttentionKinds = append(c.AttentionKinds, c.AttentionKinds[i-1])
 	}
-	if c.AttentionKinds[i] == AttentionWindow {
+	switch c.AttentionKinds[i] {
+	case AttentionWindow:
 		b.window = c.SlidingWindow
+	case AttentionChunked:
+		b.chunk = c.ChunkLength
 	}
 	return b
 }

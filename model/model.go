@@ -55,6 +55,7 @@ func Architectures() []string { return slices.Sorted(maps.Keys(architectures)) }
 type layer struct {
 	index  int
 	window int // sliding window of its attention; 0: none
+	chunk  int // length of the pieces of the text that it attends to by themselves; 0: none
 
 	attentionNorm     []float32
 	q, k, v, o        linear
@@ -68,6 +69,9 @@ type layer struct {
 	router                              linear
 	gateExperts, upExperts, downExperts []linear
 }
+
+// local reports whether the layer's queries see only what lies nearby.
+func (l *layer) local() bool { return l.window > 0 || l.chunk > 0 }
 
 // Load checks a file's metadata and tensors and makes a model of them. The file must stay open as long as the model
 // is in use: the matrices are read where they lie.

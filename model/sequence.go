@@ -127,7 +127,7 @@ func (s *Sequence) fits(pos int32) error {
 
 // retrieval is how blocks of a layer's rows are opened; nil: all rows are.
 func (s *Sequence) retrieval(l *layer) *attention.Retrieval {
-	if s.Attention == nil || l.window > 0 {
+	if s.Attention == nil || l.local() {
 		return nil
 	}
 	return s.Attention.Retrieval

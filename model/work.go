@@ -2,7 +2,9 @@ package model
 
 import (
 	"fmt"
+	"math"
 
+	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
@@ -16,13 +18,14 @@ type Work struct {
 	FloatOps    int64 // of products with float types
 }
 
-// Work works out what a token takes that attends to a context of so many tokens, itself included, from a cache with
-// rows of the given type; with its logits, if they are asked for.
+// Work works out what the last token of a context of so many takes, from a cache with rows of the given type, to which it
+// attends by a method, nil: as the model says; with its logits, if they are asked for.
 //
 // All matrices of all layers count, of experts as many as a token is given to. The output matrix, which may be the
-// embedding matrix, counts with the logits. In layers with a sliding window only the rows within it count. Norms, biases,
-// the embedding's row and the arithmetic of attention are left out.
-func (m *Model) Work(rows quant.Type, context int, logits bool) (Work, error) {
+// embedding matrix, counts with the logits. In layers with windows or chunks only the rows within these count, and of rows of
+// which some are opened only these. Norms, biases, the embedding's row, the summaries of blocks and the arithmetic of attention
+// are left out.
+func (m *Model) Work(rows quant.Type, asked *attention.Method, context int, logits bool) (Work, error) {
 	if context < 0 {
 		return Work{}, fmt.Errorf("model: a context of %d tokens", context)
 	}
@@ -34,6 +37,10 @@ func (m *Model) Work(rows quant.Type, context int, logits bool) (Work, error) {
 	if err != nil {
 		return Work{}, err
 	}
+	method, err := m.method(asked)
+	if err != nil {
+		return Work{}, err
+	}
 	var w Work
 	for i := range m.layers {
 		l := &m.layers[i]
@@ -41,16 +48,30 @@ func (m *Model) Work(rows quant.Type, context int, logits bool) (Work, error) {
 		for _, experts := range [][]linear{l.gateExperts, l.upExperts, l.downExperts} {
 			w.add(float64(m.ExpertsUsed)/float64(max(1, m.Experts)), experts...)
 		}
-		seen := context
-		if l.window > 0 {
-			seen = min(seen, l.window)
-		}
-		w.CacheBytes += int64(m.KVHeads) * int64(key+value) * int64(seen)
+		w.CacheBytes += int64(m.KVHeads) * int64(key+value) * int64(m.rowsRead(l, method, context))
 	}
 	if logits {
 		w.add(1, m.output)
 	}
 	return w, nil
+}
+
+// rowsRead is the number of rows that the last token of a context reads in a layer, for a KV head.
+func (m *Model) rowsRead(l *layer, method *attention.Method, context int) int {
+	if context == 0 {
+		return 0
+	}
+	p := m.attentionParams(l, method)
+	seen := min(context, p.Sees(int32(min(context-1, math.MaxInt32))))
+	switch {
+	case method == nil:
+	case method.Landmarks != nil:
+		x := method.Landmarks
+		seen = min(x.Rows(context), (x.Open+1)*(x.Block+1)) // those that are opened, and the token's own block
+	case method.Retrieval != nil && !l.local():
+		seen = min(seen, method.Retrieval.Rows)
+	}
+	return seen
 }
 
 // add counts a share of the matrices given.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/weights"
 	"github.com/mneme-lm/mneme/weights/quant"
@@ -67,7 +68,7 @@ func TestWorkIsTheFilesMatrices(t *testing.T) {
 				}
 				for logits, want := range map[bool]Work{true: with, false: without} {
 					want.CacheBytes = cache
-					got, err := m.Work(quant.F16, context, logits)
+					got, err := m.Work(quant.F16, nil, context, logits)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -85,10 +86,59 @@ func TestWorkIsTheFilesMatrices(t *testing.T) {
 
 func TestWorkRefuses(t *testing.T) {
 	m := synthModel(t, "phi3-tiny", quant.F32) // heads of 16
-	if _, err := m.Work(quant.F16, -1, true); err == nil {
+	if _, err := m.Work(quant.F16, nil, -1, true); err == nil {
 		t.Error("a negative context was accepted")
 	}
-	if _, err := m.Work(quant.Q8_0, 1, true); err == nil {
+	if _, err := m.Work(quant.Q8_0, nil, 1, true); err == nil {
 		t.Error("rows of half a block were accepted")
+	}
+}
+
+// Of the rows in the cache count those that a method has the token read.
+func TestWorkByMethod(t *testing.T) {
+	m := synthModel(t, "mneme-tiny", quant.F32) // a window of 24 in the first layer, none in the second
+	row := int64(2 * 2 * m.KVHeads * m.KeyDim)
+	for _, c := range []struct {
+		method        string
+		budget        int
+		context       int
+		first, second int64
+	}{
+		{"full", 0, 100, 24, 100},
+		{"full", 0, 10, 10, 10},
+		{"chunked:chunk=64", 0, 100, 24, 36},
+		{"chunked:chunk=64", 0, 128, 24, 64},
+		{"chunked:chunk=64", 0, 129, 1, 1},
+		{"chunked:chunk=16,layers=gl", 0, 101, 24, 5},
+		{"chunked:window=7", 0, 101, 7, 7},
+		{"chunked:window=70,layers=lg", 0, 101, 24, 101},
+		{"retrieval", 256, 100, 24, 100},
+		{"retrieval", 256, 10000, 24, 256},
+		{"retrieval", 256, 0, 0, 0},
+	} {
+		method, err := attention.NewMethod(c.method, c.budget)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := m.Work(quant.F16, method, c.context, true)
+		if want := row * (c.first + c.second); err != nil || w.CacheBytes != want {
+			t.Errorf("%s, context %d: %d bytes of rows, want %d, %v", c.method, c.context, w.CacheBytes, want, err)
+		}
+	}
+	landmark, err := attention.NewMethod("landmark", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Work(quant.F16, landmark, 100, true); err == nil {
+		t.Error("landmarks without landmarks were accepted")
+	}
+	marked, err := Load(edited(t, synthFile(t, "mneme-tiny", quant.F32), edit{set: landmarks()}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for context, rows := range map[int]int64{1: 1, 16: 17, 100: 106, 10000: 9 * 17} {
+		if w, err := marked.Work(quant.F16, nil, context, true); err != nil || w.CacheBytes != 2*row*rows {
+			t.Errorf("landmarks, context %d: %d bytes of rows, want %d, %v", context, w.CacheBytes, 2*row*rows, err)
+		}
 	}
 }
