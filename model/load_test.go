@@ -166,7 +166,7 @@ func TestBiases(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokens := text(12, 5)
-	want := naive{g, m.Config}.logits(tokens)
+	want := naive{file: g, cfg: m.Config}.logits(tokens)
 	got := forward(t, newRunner(t, m, 1), newSequence(t, m, quant.F32), tokens, 0)[len(tokens)-1]
 	for i, w := range want {
 		if d := float64(got[i]) - w; d > 1e-3 || d < -1e-3 {

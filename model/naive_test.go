@@ -16,6 +16,8 @@ import (
 type naive struct {
 	file *weights.File
 	cfg  Config
+	// from, if it is set, is the first token that layer l has token i see.
+	from func(l, i int) int
 }
 
 func (n naive) tensor(name string) []float64 {
@@ -155,7 +157,7 @@ func (n naive) attention(hidden [][]float64, name func(string) string, l int) {
 				query = n.norm(query, w)
 			}
 			n.rotate(query, i)
-			n.attend(out[h*c.ValueDim:(h+1)*c.ValueDim], query, keys, values, h/(c.Heads/c.KVHeads), i, n.window(l))
+			n.attend(out[h*c.ValueDim:(h+1)*c.ValueDim], query, keys, values, h/(c.Heads/c.KVHeads), i, n.first(l, i))
 		}
 		y := times(n.tensor(name("attn_output.weight")), out, n.tensor(name("attn_output.bias")))
 		if w := n.tensor(name("post_attention_norm.weight")); w != nil {
@@ -163,6 +165,13 @@ func (n naive) attention(hidden [][]float64, name func(string) string, l int) {
 		}
 		accumulate(hidden[i], y, 1) // the keys of later tokens do not depend on it: they are of their own hidden state
 	}
+}
+
+func (n naive) first(l, i int) int {
+	if n.from != nil {
+		return n.from(l, i)
+	}
+	return max(0, i-n.window(l)+1)
 }
 
 func (n naive) window(l int) int {
@@ -173,11 +182,11 @@ func (n naive) window(l int) int {
 	return math.MaxInt
 }
 
-func (n naive) attend(out, q []float64, keys, values [][]float64, h, i, window int) {
+func (n naive) attend(out, q []float64, keys, values [][]float64, h, i, first int) {
 	c := n.cfg
 	weights := make([]float64, i+1)
 	var sum float64
-	for j := max(0, i-window+1); j <= i; j++ {
+	for j := first; j <= i; j++ {
 		var s float64
 		for d, v := range q {
 			s += v * keys[j][h*c.KeyDim+d]
@@ -252,7 +261,7 @@ func TestForwardIsTheNaiveOne(t *testing.T) {
 				t.Fatal(err)
 			}
 			tokens := text(70, 7) // beyond the windows of gemma2-tiny, 64, and mneme-tiny
-			want := naive{file, m.Config}.logits(tokens)
+			want := naive{file: file, cfg: m.Config}.logits(tokens)
 			for _, impl := range kernels.Implementations() {
 				r := NewRunner(m, impl, 1)
 				got := forward(t, r, newSequence(t, m, quant.F32), tokens, 0)[len(tokens)-1]
