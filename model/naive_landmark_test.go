@@ -287,7 +287,7 @@ func bySelection(scores []float64, k int) []int {
 func TestLandmarkRetrievalPrototype(t *testing.T) {
 	g := readPrototypeGolden(t, "landmark_retrieval")
 	m, file := openPrototypeFile(t, "landmark")
-	n := &naiveLandmarks{naive: naive{file, m.Config}, open: m.Landmark.Blocks, local: m.Landmark.Local, choose: bySelection}
+	n := &naiveLandmarks{naive: naive{file: file, cfg: m.Config}, open: m.Landmark.Blocks, local: m.Landmark.Local, choose: bySelection}
 	last := len(g.Tokens) - len(g.Top)
 	checkTop(t, "naive, ties as in the golden program", wideRows(n.logits(g.Tokens)[last:]), g.Top)
 	n.choose = newest
