@@ -315,7 +315,7 @@ func TestLandmarksAreTheNaiveOnes(t *testing.T) {
 		{"landmark:blocks=2,local=9,share=tokens", 2, 9, attention.MaxOverTokens},
 	} {
 		tokens := text(97, 11)
-		n := &naiveLandmarks{naive: naive{file, m.Config}, open: c.open, local: c.local, share: c.share, choose: newest}
+		n := &naiveLandmarks{naive: naive{file: file, cfg: m.Config}, open: c.open, local: c.local, share: c.share, choose: newest}
 		method, err := attention.NewMethod(c.method, 0)
 		if err != nil {
 			t.Fatal(err)
