@@ -292,6 +292,9 @@ const pageTokens = 128
 
 // choose samples the next token. It becomes part of the text.
 func (g *generation) choose() (Token, error) {
+	if landmark, ok := g.sequence.Landmark(); ok { // it is no token of a text
+		g.logits[landmark] = float32(math.Inf(-1))
+	}
 	id, err := g.chain.Sample(g.logits)
 	if err != nil {
 		return Token{}, fmt.Errorf("mneme: after %d tokens: %w", len(g.tokens), err)

@@ -240,7 +240,7 @@ func named(d savedSession) string { return fmt.Sprintf("%q (%.16s)", d.ModelName
 // checkText holds the parts of a file against each other: it may have been made by hand.
 func (s *Session) checkText(d savedSession, tokens []int32, expected []float32, cache *kvcache.Snapshot) error {
 	for _, list := range [][]int32{tokens, d.Pending} {
-		if err := s.model.checkTokens(list); err != nil {
+		if err := s.checkTokens(list); err != nil {
 			return err
 		}
 	}

@@ -242,12 +242,23 @@ func (m *Model) checkTokens(tokens []int32) error {
 	return nil
 }
 
+// checkTokens refuses what the session cannot have in its text.
+func (s *Session) checkTokens(tokens []int32) error {
+	if err := s.model.checkTokens(tokens); err != nil {
+		return err
+	}
+	if landmark, ok := s.sequence.Landmark(); ok && slices.Contains(tokens, landmark) {
+		return fmt.Errorf("token %d is the landmark that the session puts behind every block: a text cannot contain it", landmark)
+	}
+	return nil
+}
+
 // read runs tokens through the model, block by block. With every set, it hands out the logits after each token, else
 // those after the last.
 func (s *Session) read(ctx context.Context, tokens []int32, block int, every bool, each func(i int, logits []float32) error) error {
 	stop, end := stopWith(ctx)
 	defer end()
-	if err := s.model.checkTokens(tokens); err != nil {
+	if err := s.checkTokens(tokens); err != nil {
 		return fmt.Errorf("mneme: %w", err)
 	}
 	if err := s.reserve(len(tokens)); err != nil {

@@ -67,6 +67,14 @@ func (s *Sequence) RowsOf(tokens int) int {
 	return s.landmarks.Rows(tokens)
 }
 
+// Landmark is the token of the landmarks that Rows puts into the text, which the text itself must not have.
+func (s *Sequence) Landmark() (token int32, ok bool) {
+	if s.landmarks == nil {
+		return 0, false
+	}
+	return s.landmarks.token, true
+}
+
 // MostRows is the most rows per KV head that the sequence has while so many tokens are read, block tokens at a time.
 func (s *Sequence) MostRows(tokens, block int) int {
 	rows := s.RowsOf(tokens)
