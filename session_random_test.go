@@ -1,6 +1,7 @@
 package mneme
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/mneme-lm/mneme/kvcache"
@@ -62,6 +64,8 @@ type machine struct {
 	model   *Model
 	policy  string // "" for a full cache
 	budget  int
+	opening string // how blocks are opened behind landmarks: the method of attention; "" for no landmarks
+	memory  int    // how many of these blocks are kept; 0: all
 	block   int
 	path    string
 	session *Session
@@ -76,7 +80,7 @@ type machine struct {
 func (m *machine) options() []SessionOption {
 	opts := []SessionOption{WithPrefillBlock(m.block), WithTrace(func(e Eviction) { m.steps = append(m.steps, e.Step) })}
 	if m.policy == "" {
-		return opts
+		return append(opts, WithAttention(m.opening))
 	}
 	return append(opts, WithPolicy(m.policy), WithKVBudget(m.budget))
 }
@@ -109,7 +113,33 @@ func (m *machine) pendingThen(tokens []int32) []int32 {
 }
 
 func someIDs(t *rapid.T, label string, least, most int) []int32 {
-	return rapid.SliceOfN(rapid.Int32Range(0, 511), least, most).Draw(t, label)
+	return rapid.SliceOfN(rapid.Int32Range(0, landmarkID-1), least, most).Draw(t, label)
+}
+
+// byText reports whether the session holds what its text alone says, in whatever pieces it came.
+func (m *machine) byText() bool {
+	return m.policy == "" && (m.opening == "" || strings.Contains(m.opening, "blocks=1000"))
+}
+
+// rowsKept is how many rows a KV head has at the least and at the most, on the average, of so many that were read.
+func (m *machine) rowsKept(read int) (least, most int) {
+	switch blocks := m.memory * (landmarkBlock + 1); {
+	case m.policy != "":
+		return 0, m.budget
+	case blocks > 0:
+		return min(read, blocks), min(read, blocks+landmarkBlock+kvcache.PageRows+m.block+m.block/landmarkBlock+1)
+	}
+	return read, read
+}
+
+// gone reports whether the session cannot be taken back to n tokens of what it has read.
+func (m *machine) gone(n int) bool {
+	if m.memory == 0 || n == 0 {
+		return n > 0 && n < m.past.evicted
+	}
+	c := m.session.sequence.Cache
+	dropped := c.Seen() - c.Len(0, 0)
+	return dropped > 0 && n < len(m.past.text)-m.past.pending && (n/landmarkBlock-m.memory)*(landmarkBlock+1) < dropped
 }
 
 // evaluate reads some tokens.
@@ -164,7 +194,12 @@ func (m *machine) refused(t *rapid.T) {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	bad := slices.Insert(slices.Clone(ids), rapid.IntRange(0, len(ids)).Draw(t, "bad"), 512)
-	other, err := m.model.NewSession(WithPolicy("window"), WithKVBudget(4096))
+	otherwise := []SessionOption{WithPolicy("window"), WithKVBudget(4096)}
+	if m.opening != "" {
+		otherwise = []SessionOption{WithAttention("landmark:blocks=7")}
+		bad[rapid.IntRange(0, len(bad)-1).Draw(t, "landmark")] = landmarkID
+	}
+	other, err := m.model.NewSession(otherwise...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,6 +287,7 @@ func (m *machine) reuse(t *rapid.T) {
 
 // goBack takes the text back to n tokens, or has Reuse do so for the given ones.
 func (m *machine) goBack(t *rapid.T, n int, reuse []int32) {
+	gone := m.gone(n)
 	err := m.attempt(t, func() error {
 		if reuse == nil {
 			return m.session.Truncate(n)
@@ -262,7 +298,6 @@ func (m *machine) goBack(t *rapid.T, n int, reuse []int32) {
 		}
 		return err
 	})
-	gone := n > 0 && n < m.past.evicted
 	if gone != errors.Is(err, ErrEvicted) || !gone && err != nil {
 		t.Fatalf("back to %d tokens, rows were dropped at %d: error %v", n, m.past.evicted, err)
 	}
@@ -321,6 +356,7 @@ func (m *machine) load(t *rapid.T) {
 func (m *machine) check(t *rapid.T) {
 	s := m.session
 	read := len(m.past.text) - m.past.pending
+	rowsRead := s.sequence.RowsOf(read)
 	if !slices.Equal(s.Tokens(), m.past.text) || s.Len() != len(m.past.text) || len(s.pending) != m.past.pending {
 		t.Fatalf("the text is %v, want %v", s.Tokens(), m.past.text)
 	}
@@ -331,13 +367,13 @@ func (m *machine) check(t *rapid.T) {
 			rows += cache.Len(l, h)
 			last := int32(-1)
 			for r, i := cache.RowsOf(l, h), 0; i < r.Len(); i++ {
-				if p := r.Position(i); p <= last || int(p) >= read || m.policy == "" && int(p) != i {
-					t.Fatalf("layer %d, head %d: row %d is at position %d after %d, of %d", l, h, i, p, last, read)
+				if p := r.Position(i); p <= last || int(p) >= rowsRead || m.policy == "" && int(p) != i+rowsRead-r.Len() {
+					t.Fatalf("layer %d, head %d: row %d is at position %d after %d, of %d", l, h, i, p, last, rowsRead)
 				}
 				last = r.Position(i)
 			}
 		}
-		if m.policy == "" && rows != read*cfg.KVHeads || m.policy != "" && rows > m.budget*cfg.KVHeads {
+		if least, most := m.rowsKept(rowsRead); rows < least*cfg.KVHeads || rows > most*cfg.KVHeads {
 			t.Fatalf("layer %d has %d rows in %d heads, of %d tokens; the budget is %d", l, rows, cfg.KVHeads, read, m.budget)
 		}
 		sum += rows
@@ -356,7 +392,7 @@ func (m *machine) check(t *rapid.T) {
 func (m *machine) compare(t *rapid.T) {
 	fresh := m.fresh(t)
 	steps := m.past.steps
-	if read := len(m.past.text) - m.past.pending; m.policy == "" && read > 0 {
+	if read := len(m.past.text) - m.past.pending; m.byText() && read > 0 {
 		steps = []step{{read: m.past.text[:read]}}
 	} else if read == 0 {
 		steps = nil
@@ -452,16 +488,19 @@ func hashFloats(h hash.Hash64, values []float32) {
 // Whatever is done with a session, in whatever order, it holds what a session holds that did only what was not taken back;
 // within its budget; and what fails changes nothing.
 func TestSessionAtRandom(t *testing.T) {
-	m := smallModel(t, 16, WithThreads(1))
-	for _, policy := range []string{"", "window", "window:heads=pair,sinks=1,interval=1", "h2o", "h2o:heads=pair,interval=5"} {
-		name := policy
-		if name == "" {
-			name = kvcache.Full
-		}
+	small, landmarks := smallModel(t, 16, WithThreads(1)), landmarkModel(t, 4, WithThreads(1))
+	for _, c := range []machine{
+		{}, {policy: "window"}, {policy: "window:heads=pair,sinks=1,interval=1"}, {policy: "h2o"}, {policy: "h2o:heads=pair,interval=5"},
+		{opening: "landmark:blocks=1000,local=40"}, {opening: "landmark:blocks=2,local=40"}, {opening: "landmark:blocks=2,memory=4,local=40", memory: 4},
+	} {
+		name := cmp.Or(c.policy, c.opening, kvcache.Full)
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "session")
 			rapid.Check(t, func(t *rapid.T) {
-				m := &machine{model: m, policy: policy, path: path}
+				m := &machine{model: small, policy: c.policy, opening: c.opening, memory: c.memory, path: path}
+				if m.opening != "" {
+					m.model = landmarks
+				}
 				m.budget = rapid.SampledFrom([]int{16, 40, 140}).Draw(t, "budget")
 				m.block = rapid.SampledFrom([]int{2, 5, 16, 32}).Draw(t, "block")
 				m.session = m.fresh(t)
