@@ -504,6 +504,13 @@ func TestSessionAtRandom(t *testing.T) {
 				m.budget = rapid.SampledFrom([]int{16, 40, 140}).Draw(t, "budget")
 				m.block = rapid.SampledFrom([]int{2, 5, 16, 32}).Draw(t, "block")
 				m.session = m.fresh(t)
+				if m.memory > 0 { // so that rows go soon
+					begin := landmarkText(rapid.IntRange(0, 2).Draw(t, "begin") * kvcache.PageRows)
+					if err := m.session.Evaluate(context.Background(), begin, nil); err != nil {
+						t.Fatal(err)
+					}
+					m.past.read(begin)
+				}
 				t.Repeat(map[string]func(*rapid.T){
 					"":               m.check,
 					"evaluate":       m.evaluate,
