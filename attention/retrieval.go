@@ -111,6 +111,12 @@ func (o *Opened) blocks(view *kvcache.View, index *kvcache.IndexView, sinks int,
 	o.add(view, from, view.Rows())
 }
 
+// Forget lets go of the view: its rows may be somebody's who would be rid of them.
+func (o *Opened) Forget() {
+	o.View = kvcache.View{}
+	clear(o.spans[:cap(o.spans)])
+}
+
 // add opens rows [from, to).
 func (o *Opened) add(view *kvcache.View, from, to int) {
 	for from < to {

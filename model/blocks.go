@@ -74,7 +74,9 @@ func (s *Sequence) leaves() (leave, step int) {
 	}
 	x := s.Attention.Index()
 	if r := s.Attention.Retrieval; r != nil {
-		leave = r.Local
+		if leave = r.Local; s.Cache.MostRows() < r.Rows {
+			leave = s.Cache.MostRows() // all are opened, in the order of the text
+		}
 	}
 	return leave, max(x.Block, x.Segment)
 }

@@ -6,7 +6,9 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/kvcache"
 )
 
 // ErrStopped is returned by Forward when it was told to stop.
@@ -197,6 +199,14 @@ func (r *Runner) rollBack() {
 // forget drops the batch, which belongs to the caller.
 func (r *Runner) forget() {
 	r.batch = nil
+	for i := range r.passes {
+		p := &r.passes[i]
+		p.opened.Forget()
+		p.view, p.read = kvcache.View{}, attention.Reading{}
+	}
+	for i := range r.openings {
+		r.openings[i].Forget()
+	}
 	clear(r.before)
 }
 

@@ -4,7 +4,10 @@ import "github.com/mneme-lm/mneme/attention"
 
 // residentBytes is about how much of a store queries may bring into the process's memory before it is released again: many
 // times what the queries of a token open, little beside the weights of a model.
-const residentBytes = 32 << 20
+const residentBytes = 64 << 20
+
+// aroundBytes is what comes into memory with a piece that is read: systems map what lies around it at the same time.
+const aroundBytes = 64 << 10
 
 // touch notes what queries open of rows that lie in a store, and has what the system may have to read from the disk read
 // ahead.
@@ -18,12 +21,12 @@ func (p *pass) touch(s *Sequence, opened *attention.Opened) {
 	p.ahead = p.ahead[:0]
 	for i := range view.Spans {
 		span := &view.Spans[i]
-		bytes += int64(len(span.Keys) + len(span.Values))
+		bytes += max(aroundBytes, int64(len(span.Keys)+len(span.Values)))
 		if cold {
 			p.ahead = append(p.ahead, span.Keys, span.Values)
 		}
 	}
-	s.touched.Add(bytes)
+	p.passed(s, int(bytes))
 	if cold {
 		store.Ahead(p.ahead...)
 		clear(p.ahead)
