@@ -321,3 +321,28 @@ func TestLandmarksAreNotWritten(t *testing.T) {
 		t.Errorf("a text of %d tokens: %v", n, s.Tokens())
 	}
 }
+
+// A token costs no allocation, nor do the blocks that are made and dropped on the way.
+func TestGeneratingWithLandmarksAllocatesNothing(t *testing.T) {
+	const short, long = 10, 410
+	const pages = 100 // and lists that grow: less than one for each of the 80 blocks of 4 heads
+	for _, method := range []string{"", "landmark:memory=8"} {
+		m := landmarkModel(t, 4)
+		m.tokenizer = nil
+		s := newSession(t, m, WithAttention(method))
+		writing := func(n int) float64 {
+			return testing.AllocsPerRun(1, func() {
+				if err := last(s.GenerateTokens(context.Background(), []int32{5, 6, 7}, WithMaxTokens(n), WithIgnoreEnd())); err != nil {
+					t.Fatal(err)
+				}
+				if err := s.Truncate(0); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+		writing(long)
+		if begin, all := writing(short), writing(long); all > begin+pages {
+			t.Errorf("%q: %v allocations for %d tokens, %v for %d", method, begin, short, all, long)
+		}
+	}
+}

@@ -215,7 +215,7 @@ func (c *Cache) Seal(impl *kernels.Implementation, layer, head, leave int, s *ke
 		return nil
 	}
 	l.summaries.sealed = max(l.summaries.sealed, x.Sinks)
-	w := newSummarizer(impl, c, l, s)
+	w := l.summarizer(impl, c, s)
 	for l.rows()-leave-l.summaries.sealed >= step {
 		if err := w.seal(); err != nil {
 			return fmt.Errorf("kvcache: layer %d, head %d: %w", layer, head, err)

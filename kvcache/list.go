@@ -11,7 +11,8 @@ type list struct {
 	queries      asked
 	view         View
 	summaries    summaries
-	dropped      int // rows that were dropped from the beginning, see Cache.DropOld
+	sealing      *summarizer // nil: no block was made yet
+	dropped      int         // rows that were dropped from the beginning, see Cache.DropOld
 	index        IndexView
 	cfg          *Config
 }

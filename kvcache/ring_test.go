@@ -148,6 +148,26 @@ func TestRingIsBounded(t *testing.T) {
 	}
 }
 
+// A tail that is put back makes a ring what it was.
+func TestTailOfARing(t *testing.T) {
+	r := newRing(t, 17, 5)
+	r.add(fataler{t}, 400, 0)
+	rows, pages := save(t, r.Snapshot())
+	tail := r.Tail(397)
+	if err := r.Truncate(397); err != nil {
+		t.Fatal(err)
+	}
+	r.rows = r.rows[:397]
+	r.add(fataler{t}, 3, 7)
+	if err := r.Replace(tail); err != nil {
+		t.Fatal(err)
+	}
+	rowsNow, pagesNow := save(t, r.Snapshot())
+	if r.gone() == 0 || !bytes.Equal(rows, rowsNow) || !bytes.Equal(pages, pagesNow) {
+		t.Errorf("%d rows are gone; the others are not what they were", r.gone())
+	}
+}
+
 func TestKeepingBlocksIsForLandmarks(t *testing.T) {
 	for _, x := range []Index{
 		{Summary: Mean, Block: 16, Keep: 4}, {Summary: Landmark, Block: 16, Keep: -1}, {Summary: Landmark, Block: 16, Sinks: 16, Keep: 4}, {Keep: 3},

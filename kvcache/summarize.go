@@ -5,7 +5,7 @@ import (
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
-// summarizer makes the summaries of a list's blocks.
+// summarizer makes the summaries of a list's blocks. A list keeps it from block to block, for the memory.
 type summarizer struct {
 	impl    *kernels.Implementation
 	cfg     Config
@@ -13,15 +13,19 @@ type summarizer struct {
 	scratch *kernels.Scratch
 	group   []float32 // [keyDim][KeyGroup] keys
 	key     []float32 // a summary
+	last    []byte    // the key of a landmark as it is stored
 	row     []byte    // a summary as it is stored
 	number  [1]int32
 }
 
-func newSummarizer(impl *kernels.Implementation, c *Cache, l *list, s *kernels.Scratch) *summarizer {
-	return &summarizer{
-		impl: impl, cfg: c.cfg, list: l, scratch: s, group: make([]float32, c.cfg.KeyDim*kernels.KeyGroup),
-		key: make([]float32, l.summaries.blocks.pool.keyDim), row: make([]byte, l.summaries.blocks.pool.key),
+// summarizer is the list's own.
+func (l *list) summarizer(impl *kernels.Implementation, c *Cache, s *kernels.Scratch) *summarizer {
+	if l.sealing == nil {
+		pool := l.summaries.blocks.pool
+		l.sealing = &summarizer{cfg: c.cfg, list: l, key: make([]float32, pool.keyDim), row: make([]byte, pool.key)}
 	}
+	l.sealing.impl, l.sealing.scratch = impl, s
+	return l.sealing
 }
 
 // seal makes a block of the next rows, or clusters of the next segment's.
@@ -132,9 +136,11 @@ func (w *summarizer) bounds(first, end int) {
 // takeLast sets the summary to the key of a row.
 func (w *summarizer) takeLast(r int) error {
 	p := &w.list.wide
-	stored := make([]byte, p.pool.key)
-	kernels.TakeKey(stored, p.pool.typ, p.pool.keyDim, r%PageRows, p.pages[r/PageRows].keys)
-	return quant.Decode(p.pool.typ, w.key, stored)
+	if w.last == nil {
+		w.last = make([]byte, p.pool.key)
+	}
+	kernels.TakeKey(w.last, p.pool.typ, p.pool.keyDim, r%PageRows, p.pages[r/PageRows].keys)
+	return quant.Decode(p.pool.typ, w.key, w.last)
 }
 
 // addGroup summarizes the last GroupBlocks blocks together.

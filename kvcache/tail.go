@@ -9,7 +9,7 @@ type Tail struct {
 	keys, values [][]byte // of each layer and KV head, in their stored form
 }
 
-// Tail copies the rows from number first on, of a cache that drops no rows and prunes no keys.
+// Tail copies the rows from number first on, of a cache that prunes no keys.
 func (c *Cache) Tail(first int) *Tail {
 	n := c.seen - first
 	t := &Tail{first: first}
@@ -17,7 +17,8 @@ func (c *Cache) Tail(first int) *Tail {
 		p := &c.lists[i].wide
 		keys, values := make([]byte, n*c.wide.key), make([]byte, n*c.wide.value)
 		for j := range n {
-			pg, at := p.pages[(first+j)/PageRows], (first+j)%PageRows
+			row := p.rows - n + j
+			pg, at := p.pages[row/PageRows], row%PageRows
 			kernels.TakeKey(keys[j*c.wide.key:(j+1)*c.wide.key], c.wide.typ, c.wide.keyDim, at, pg.keys)
 			copy(values[j*c.wide.value:], pg.values[at*c.wide.value:(at+1)*c.wide.value])
 			if i == 0 {
