@@ -12,7 +12,7 @@ import (
 func TestPlanCoversBlocks(t *testing.T) {
 	for _, shape := range []string{"llama-tiny", "qwen3-tiny", "mneme-tiny"} {
 		m := synthModel(t, shape)
-		for _, method := range []string{"retrieval:block=16,local=16", "retrieval:block=16,local=1,sinks=0,summary=bounds"} {
+		for _, method := range []string{"retrieval:block=16,local=16", "retrieval:block=16,local=1,sinks=0,summary=bounds", "retrieval:summary=clusters,segment=32,local=8,sinks=0"} {
 			for _, typ := range []quant.Type{quant.F32, quant.F16} {
 				t.Run(fmt.Sprint(shape, typ, method), func(t *testing.T) {
 					opts := []SessionOption{WithKVType(typ), WithAttention(method), WithKVBudget(64), WithPrefillBlock(50)}

@@ -17,7 +17,7 @@ func TestIndexBytes(t *testing.T) {
 	}
 	for _, x := range []Index{
 		{}, {Summary: Mean, Block: 16}, {Summary: Mean, Block: 64, Sinks: 64}, {Summary: Bounds, Block: 16, Sinks: 16},
-		{Summary: Landmark, Block: 5},
+		{Summary: Landmark, Block: 5}, {Summary: Centroid, Block: 16, Segment: 128, Sinks: 16}, {Summary: Centroid, Block: 48, Segment: 112},
 	} {
 		for _, typ := range []quant.Type{quant.F32, quant.F16, quant.Q8_0} {
 			cfg := Config{Layers: 2, Heads: 3, KeyDim: keyDim, ValueDim: valueDim, Type: typ, Index: x}

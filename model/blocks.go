@@ -56,7 +56,7 @@ func (b *sealing) Work(w *kernels.Worker) {
 	w.For(len(b.sequences)*heads, 1, func(from, to int) {
 		for at := from; at < to; at++ {
 			s, head := b.sequences[at/heads], at%heads
-			if b.runner.layers[head/m.KVHeads].window > 0 {
+			if b.runner.layers[head/m.KVHeads].local() {
 				continue // whose queries find the few rows that they see without blocks, in the order of the text
 			}
 			leave, _ := s.leaves()

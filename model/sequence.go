@@ -139,8 +139,8 @@ func (s *Sequence) Opens() bool { return s.Attention != nil && s.Attention.Retri
 // mostSpans is the most spans that queries meet of a KV head.
 func (s *Sequence) mostSpans() int {
 	n := s.Cache.MostSpans()
-	if !s.Opens() || slices.ContainsFunc(s.model.layers, func(l layer) bool { return l.window > 0 }) {
-		return n // layers with a window meet whole views
+	if !s.Opens() || slices.ContainsFunc(s.model.layers, func(l layer) bool { return l.local() }) {
+		return n // local layers meet whole views
 	}
 	return min(n, s.Attention.Retrieval.MostSpans(s.Cache.Unsealed()))
 }
