@@ -1,6 +1,8 @@
 package model
 
 import (
+	"slices"
+
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
 )
@@ -69,7 +71,7 @@ func (b *sealing) Work(w *kernels.Worker) {
 
 // leaves is how many of the newest rows are left in no block, and how many at a time become blocks; 0: none do.
 func (s *Sequence) leaves() (leave, step int) {
-	if s.Attention == nil {
+	if s.Attention == nil || !slices.ContainsFunc(s.model.layers, func(l layer) bool { return l.window == 0 }) {
 		return 0, 0
 	}
 	x := s.Attention.Index()
