@@ -51,15 +51,6 @@ func methodSequence(t *testing.T, m *Model, rows quant.Type, method, policy stri
 	return s
 }
 
-func sameBits(t *testing.T, what string, got, want [][]float32) {
-	t.Helper()
-	for i := range want {
-		if !slices.Equal(got[i], want[i]) {
-			t.Fatalf("%s: the logits after token %d differ", what, i)
-		}
-	}
-}
-
 // Chunks as long as the text are full attention, bit for bit, whether the model has them or the method.
 func TestChunksOfTheWholeTextAreFullAttention(t *testing.T) {
 	tokens := text(90, 5)
