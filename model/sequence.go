@@ -1,6 +1,7 @@
 package model
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"errors"
@@ -35,6 +36,7 @@ type Sequence struct {
 
 	landmarks *landmarked  // nil: there are none
 	touched   atomic.Int64 // bytes of a store that queries opened since it was last released
+	releasing sync.Mutex
 }
 
 // SequenceOptions say what a sequence keeps and how it is attended to. The zero value is a text of float32 rows.

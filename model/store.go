@@ -43,14 +43,20 @@ func (p *pass) releaseStores() {
 	}
 }
 
-// passed notes that so many more bytes of a store have been brought into memory, and releases it if that is enough.
+// passed notes that so many more bytes of a store have been brought into memory, and releases it if that is enough. Others
+// who bring in more wait for that.
 func (p *pass) passed(s *Sequence, bytes int) {
 	store := s.Cache.Store()
 	if store == nil || s.touched.Add(int64(bytes)) < residentBytes {
 		return
 	}
-	s.touched.Store(0)
+	s.releasing.Lock()
+	defer s.releasing.Unlock()
+	if s.touched.Load() < residentBytes {
+		return // somebody else was here first
+	}
 	if err := store.Release(); err != nil {
 		p.fail(err)
 	}
+	s.touched.Store(0)
 }
