@@ -1,12 +1,11 @@
 package model
 
 import (
-	"sync"
-	"sync/atomic"
-
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kvcache"
