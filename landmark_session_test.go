@@ -322,6 +322,47 @@ func TestLandmarksAreNotWritten(t *testing.T) {
 	}
 }
 
+// What is opened of what a query chooses by: all of it at first, less from then on. To ask for it changes nothing.
+func TestLandmarkAttentionMass(t *testing.T) {
+	m := landmarkModel(t, 4)
+	for _, method := range []string{"landmark:blocks=3,local=8", "landmark:blocks=3,local=8,memory=20"} {
+		s, plain := newSession(t, m, WithAttention(method)), newSession(t, m, WithAttention(method))
+		if !s.OpensSome() {
+			t.Error("all blocks are opened")
+		}
+		tokens := landmarkText(700)
+		for at := 0; at < len(tokens); {
+			n := min(1+at%17, len(tokens)-at)
+			sameLogits(t, fmt.Sprintf("%s, tokens from %d on", method, at), readPieces(t, s, tokens[at:at+n], n), readPieces(t, plain, tokens[at:at+n], n))
+			at += n
+			mass, err := s.AttentionMass(t.Context())
+			if all := (at-1)/landmarkBlock <= 3; err != nil || all != (mass == 1) || !(mass > 0 && mass <= 1) {
+				t.Fatalf("%s, %d tokens: attention mass %g, %v", method, at, mass, err)
+			}
+			if again, err := s.AttentionMass(t.Context()); err != nil || again != mass {
+				t.Fatalf("%s, %d tokens: attention mass %g, then %g, %v", method, at, mass, again, err)
+			}
+		}
+	}
+}
+
+// Rows in a file are the rows that would lie in memory.
+func TestLandmarksInAFileOrNot(t *testing.T) {
+	m := landmarkModel(t, 4)
+	tokens := landmarkText(600)
+	for _, method := range []string{"landmark:blocks=3,local=8", "landmark:blocks=3,share=tokens", "landmark:blocks=2,memory=20"} {
+		here, there := newSession(t, m, WithAttention(method)), newSession(t, m, WithAttention(method), WithKVStore(filepath.Join(t.TempDir(), "rows")))
+		want := readPieces(t, here, tokens, 100)
+		sameLogits(t, method, readPieces(t, there, tokens, 100), want)
+		if st := there.Stats().Memory; st.StoreBytes == 0 || st.KVBytes > 0 {
+			t.Errorf("%s: %d bytes in the file, %d in memory", method, st.StoreBytes, st.KVBytes)
+		}
+		if err := there.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A token costs no allocation, nor do the blocks that are made and dropped on the way.
 func TestGeneratingWithLandmarksAllocatesNothing(t *testing.T) {
 	const short, long = 10, 410

@@ -145,12 +145,7 @@ func (r *Reading) products(impl *kernels.Implementation, query []float32, from, 
 // finished blocks that are opened or were read with the query; behind each landmark, one over its block.
 func (r *Reading) Attend(impl *kernels.Implementation, query, out []float32, row int, opened []int32, p *Params, s *Scratch) {
 	local := r.Index.Sealed
-	own := (row - local) / r.Block
-	first := local + own*r.Block
-	end := row + 1
-	if end-first == r.Block { // a landmark does not see itself
-		end--
-	}
+	own, first, end := r.own(row)
 	total := s.partial(&s.total, 1, r.View)
 	r.rows(impl, query, first, end, end, r.Start()+own*r.Block, &total, p, s)
 	for rank, block := range opened {
@@ -161,6 +156,16 @@ func (r *Reading) Attend(impl *kernels.Implementation, query, out []float32, row
 		r.fold(impl, query, local+b*r.Block, r.Start()+b*r.Block, &total, p, s)
 	}
 	total.Finish(&Queries{Out: out, Heads: 1, Positions: s.one[:]}, r.View.ValueDim)
+}
+
+// own is the number of the block that a row is of, among those that are not stored, and what the row sees of it: [first, end).
+func (r *Reading) own(row int) (block, first, end int) {
+	block = (row - r.Index.Sealed) / r.Block
+	first, end = r.Index.Sealed+block*r.Block, row+1
+	if end-first == r.Block { // a landmark does not see itself
+		end--
+	}
+	return block, first, end
 }
 
 // fold adds a finished block.

@@ -65,7 +65,7 @@ func (a *attending) resize(m *Model, rows []Row, threads int) {
 		}
 		a.tiles = append(a.tiles, tile{first: i, rows: 1})
 		longest = max(longest, rows[i].Sequence.mostSpans())
-		a.retrieves = a.retrieves || rows[i].Sequence.Opens()
+		a.retrieves = a.retrieves || rows[i].Sequence.retrieves()
 	}
 	a.watch(rows)
 	a.weigh(m, rows)

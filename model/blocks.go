@@ -95,24 +95,32 @@ func (p *pass) weighMass(l *layer) {
 	p.w.For(n, 1, func(from, to int) {
 		for at := from; at < to; at++ {
 			t, h := tile{first: p.weighed[at/m.KVHeads], rows: 1}, at%m.KVHeads
-			q, view := p.queries(l, t, h)
-			p.open(l, t, h, &q, &view, &p.opened)
 			s := p.batch[t.first].Sequence
 			mass := s.Mass[l.index*m.Heads+h*group:][:group]
+			if s.landmarks != nil {
+				p.weighLandmarks(l, t.first, h, mass)
+				continue
+			}
+			q, view := p.queries(l, t, h)
+			p.open(l, t, h, &q, &view, &p.opened)
 			attention.Mass(p.impl, &q, &view, &p.opened, &p.params, p.attn, mass, func(bytes int) { p.passed(s, bytes) })
 		}
 	})
 	p.w.Barrier()
 }
 
-// weigh notes the rows of a batch whose attention is to be weighed: each sequence's last one, if it asks for that.
+// weigh notes the rows of a batch whose attention is to be weighed: that of each sequence's last token, if it asks for that.
 func (a *attending) weigh(m *Model, rows []Row) {
 	a.weighed = a.weighed[:0]
 	for i := range rows {
 		s := rows[i].Sequence
 		if s.Mass != nil && (i+1 == len(rows) || rows[i+1].Sequence != s) {
 			grow(&s.Mass, m.Layers*m.Heads)
-			a.weighed = append(a.weighed, i)
+			last := i
+			if landmark, ok := s.Landmark(); ok && rows[i].Token == landmark && i > 0 && rows[i-1].Sequence == s {
+				last--
+			}
+			a.weighed = append(a.weighed, last)
 		}
 	}
 }

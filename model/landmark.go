@@ -192,13 +192,7 @@ func (p *pass) reading(l *layer, c *choosing, kvHead int) *attention.Reading {
 
 // attendLandmarks sets attended for a tile and KV head of a sequence with landmarks.
 func (p *pass) attendLandmarks(l *layer, t tile, kvHead int) {
-	m := p.model
-	var c *choosing
-	for i := range p.choosings {
-		if p.choosings[i].first <= t.first {
-			c = &p.choosings[i]
-		}
-	}
+	m, c := p.model, p.choosingOf(t.first)
 	p.setParams(l, t)
 	group, k := m.Heads/m.KVHeads, c.slots.Opened()
 	r := p.reading(l, c, kvHead)
@@ -209,5 +203,28 @@ func (p *pass) attendLandmarks(l *layer, t tile, kvHead int) {
 			out := p.attended.Float[(i*m.Heads+h)*m.ValueDim:][:m.ValueDim]
 			r.Attend(p.impl, row(p.q, i*m.Heads+h, m.KeyDim), out, rows+i-c.first, p.picks[at:at+k], &p.params, p.attn)
 		}
+	}
+}
+
+// choosingOf is the sequence of a row of the batch.
+func (p *pass) choosingOf(row int) (c *choosing) {
+	for i := range p.choosings {
+		if p.choosings[i].first <= row {
+			c = &p.choosings[i]
+		}
+	}
+	return c
+}
+
+// weighLandmarks sets mass, for the query heads of a KV head of a row, to what they open.
+func (p *pass) weighLandmarks(l *layer, row, kvHead int, mass []float64) {
+	m, c := p.model, p.choosingOf(row)
+	p.setParams(l, tile{first: row, rows: 1})
+	r, k := p.reading(l, c, kvHead), c.slots.Opened()
+	for i := range mass {
+		h := kvHead*len(mass) + i
+		at := c.at + c.sequence.landmarks.Share.Set(row-c.first, h, m.Heads)*k
+		q := p.q[(row*m.Heads+h)*m.KeyDim:][:m.KeyDim]
+		mass[i] = r.Mass(p.impl, q, r.View.Rows()-c.rows+row-c.first, p.picks[at:at+k], &p.params, p.attn)
 	}
 }

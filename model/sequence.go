@@ -135,12 +135,15 @@ func (s *Sequence) retrieval(l *layer) *attention.Retrieval {
 }
 
 // Opens reports whether queries open some of the rows that they may see.
-func (s *Sequence) Opens() bool { return s.Attention != nil && s.Attention.Retrieval != nil }
+func (s *Sequence) Opens() bool { return s.retrieves() || s.landmarks != nil }
+
+// retrieves reports whether they find those by summaries of blocks.
+func (s *Sequence) retrieves() bool { return s.Attention != nil && s.Attention.Retrieval != nil }
 
 // mostSpans is the most spans that queries meet of a KV head.
 func (s *Sequence) mostSpans() int {
 	n := s.Cache.MostSpans()
-	if !s.Opens() || slices.ContainsFunc(s.model.layers, func(l layer) bool { return l.local() }) {
+	if !s.retrieves() || slices.ContainsFunc(s.model.layers, func(l layer) bool { return l.local() }) {
 		return n // local layers meet whole views
 	}
 	return min(n, s.Attention.Retrieval.MostSpans(s.Cache.Unsealed()))
