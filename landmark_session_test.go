@@ -322,6 +322,33 @@ func TestLandmarksAreNotWritten(t *testing.T) {
 	}
 }
 
+// What a session with landmarks takes is no more than what is planned for it.
+func TestPlanCoversLandmarks(t *testing.T) {
+	m := landmarkModel(t, 4)
+	for _, method := range []string{"", "landmark:local=7", "landmark:memory=9", "landmark:memory=40,local=100", "landmark:memory=1000"} {
+		opts := []SessionOption{WithAttention(method), WithPrefillBlock(50)}
+		s := newSession(t, m, opts...)
+		for _, n := range []int{1, 30, 1, 200, 1, 4, 1700, 1, 600} {
+			readPieces(t, s, landmarkText(n), n)
+			plan, err := m.Plan(s.Len(), opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Stats().Memory; got.KVBytesPeak > plan.KVBytes || got.StateBytes > plan.StateBytes {
+				t.Fatalf("%q, %d tokens: %d bytes of rows and %d of state, planned were %d and %d", method, s.Len(), got.KVBytesPeak, got.StateBytes, plan.KVBytes, plan.StateBytes)
+			}
+		}
+	}
+	short, err := m.Plan(1000, WithAttention("landmark:memory=9"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	long, err := m.Plan(1<<40, WithAttention("landmark:memory=9"))
+	if err != nil || long.KVBytes != short.KVBytes || long.StateBytes != short.StateBytes {
+		t.Errorf("planned are %+v for much, %+v for little, %v", long, short, err)
+	}
+}
+
 // What is opened of what a query chooses by: all of it at first, less from then on. To ask for it changes nothing.
 func TestLandmarkAttentionMass(t *testing.T) {
 	m := landmarkModel(t, 4)

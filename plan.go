@@ -34,7 +34,7 @@ func (m *Model) Plan(tokens int, opts ...SessionOption) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	cfg, rows, err := m.net.Shape(o.rows, method, tokens)
+	cfg, rows, err := m.net.Shape(o.rows, method, tokens, o.block)
 	if err != nil {
 		return Plan{}, err
 	}

@@ -85,6 +85,16 @@ func (l *Landmarks) Slots(finished int) Slots {
 // Rows is the number of rows of so many tokens, landmarks of finished blocks among them.
 func (l *Landmarks) Rows(tokens int) int { return tokens + tokens/l.Block }
 
+// MostRows is the most rows per KV head while so many tokens are read, block tokens at a time.
+func (l *Landmarks) MostRows(tokens, block int) int {
+	rows := max(tokens, l.Rows(tokens)) // of more than can be counted
+	if l.Memory == 0 {
+		return rows
+	}
+	kept := int64(l.Memory+1)*int64(l.Block+1) + kvcache.PageRows // with a block that is not finished, and rows that fill no page
+	return int(min(int64(rows), kept+int64(l.Rows(min(block, l.Local)))+1))
+}
+
 // Reading is where a text with landmarks stands when queries attend to it: the blocks that are finished, and the rows
 // after them.
 type Reading struct {

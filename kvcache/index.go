@@ -102,6 +102,9 @@ func (c Config) IndexBytes(rows int) (int64, error) {
 		return 0, err
 	}
 	n := x.blocks(rows - x.Sinks)
+	if x.Keep > 0 {
+		n += PageRows + 1 // of blocks that are gone, until they fill a page; and of one that is gone in part
+	}
 	pages := int64(pagesOf(n))
 	if x.grouped() {
 		pages += int64(pagesOf(n / GroupBlocks))

@@ -5,7 +5,6 @@ import (
 
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
-	"github.com/mneme-lm/mneme/kvcache"
 )
 
 // landmarked is what a sequence with landmark tokens needs to attend.
@@ -77,13 +76,10 @@ func (s *Sequence) Landmark() (token int32, ok bool) {
 
 // MostRows is the most rows per KV head that the sequence has while so many tokens are read, block tokens at a time.
 func (s *Sequence) MostRows(tokens, block int) int {
-	rows := s.RowsOf(tokens)
-	l := s.landmarks
-	if l == nil || l.Memory == 0 {
-		return rows
+	if s.landmarks == nil {
+		return tokens
 	}
-	kept := int64(l.Memory+1)*int64(l.Block+1) + kvcache.PageRows // those that fill no page yet, and a block that is not finished
-	return int(min(int64(rows), kept+int64(s.RowsOf(s.Block(block)))+1))
+	return s.landmarks.MostRows(tokens, block)
 }
 
 // Block is how many tokens are read at a time where it matters, of as many as asked for.

@@ -26,9 +26,9 @@ func (m *Model) ScratchBytes(rows, logits, cached, threads int) int64 {
 		kernels.ActivationBytes(logits, m.Embedding, m.forms)
 }
 
-// Shape is the shape of the cache of a sequence that attends by a method, nil: as the model says, and the number of rows that
-// so many tokens have in it.
-func (m *Model) Shape(rows quant.Type, asked *attention.Method, tokens int) (kvcache.Config, int, error) {
+// Shape is the shape of the cache of a sequence that attends by a method, nil: as the model says, and the most rows that it has
+// while so many tokens are read, block tokens at a time.
+func (m *Model) Shape(rows quant.Type, asked *attention.Method, tokens, block int) (kvcache.Config, int, error) {
 	cfg := m.CacheConfig(rows)
 	method, err := m.method(asked)
 	if err != nil || method == nil {
@@ -36,7 +36,7 @@ func (m *Model) Shape(rows quant.Type, asked *attention.Method, tokens int) (kvc
 	}
 	cfg.Index = method.Index()
 	if method.Landmarks != nil {
-		tokens = max(tokens, method.Landmarks.Rows(tokens)) // of more than can be counted
+		tokens = method.Landmarks.MostRows(tokens, block)
 	}
 	return cfg, tokens, nil
 }
