@@ -148,6 +148,15 @@ func (r *Reading) products(impl *kernels.Implementation, query []float32, from, 
 	}
 }
 
+// Open opens stored blocks, given by age, ascending, and the rows that are in no block. The numbers become those of the index.
+func (r *Reading) Open(blocks []int32, to *Opened) {
+	for i := range blocks {
+		blocks[i] += int32(r.oldest())
+	}
+	to.begin(r.View)
+	to.blocks(r.View, r.Index, 0, blocks)
+}
+
 // Attend sets out to what a query comes to that opens some stored blocks, given by age, ascending. The query is that of the
 // row of the given number in the view, whichever head; it is rotated to its position.
 //

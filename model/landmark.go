@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
@@ -192,6 +193,7 @@ func (p *pass) attendLandmarks(l *layer, t tile, kvHead int) {
 	p.setParams(l, t)
 	group, k := m.Heads/m.KVHeads, c.slots.Opened()
 	r := p.reading(l, c, kvHead)
+	p.touchBlocks(c, t, kvHead, r)
 	rows := r.View.Rows() - c.rows // in the view, before the batch
 	for i := t.first; i < t.first+t.rows; i++ {
 		for h := kvHead * group; h < (kvHead+1)*group; h++ {
@@ -200,6 +202,26 @@ func (p *pass) attendLandmarks(l *layer, t tile, kvHead int) {
 			r.Attend(p.impl, row(p.q, i*m.Heads+h, m.KeyDim), out, rows+i-c.first, p.picks[at:at+k], &p.params, p.attn)
 		}
 	}
+}
+
+// touchBlocks notes what the queries of a tile and KV head open of rows that lie in a store.
+func (p *pass) touchBlocks(c *choosing, t tile, kvHead int, r *attention.Reading) {
+	if c.sequence.Cache.Store() == nil {
+		return
+	}
+	m, k := p.model, c.slots.Opened()
+	group := m.Heads / m.KVHeads
+	p.blocks = p.blocks[:0]
+	for i := t.first; i < t.first+t.rows; i++ {
+		for h := kvHead * group; h < (kvHead+1)*group; h++ {
+			at := c.at + c.sequence.landmarks.Share.Set(i-c.first, h, m.Heads)*k
+			p.blocks = append(p.blocks, p.picks[at:at+k]...)
+		}
+	}
+	slices.Sort(p.blocks)
+	p.blocks = slices.Compact(p.blocks)
+	r.Open(p.blocks, &p.opened)
+	p.touch(c.sequence, &p.opened)
 }
 
 // choosingOf is the sequence of a row of the batch.

@@ -16,6 +16,7 @@ type pass struct {
 	params      attention.Params
 	turn        kernels.Turn
 	opened      attention.Opened
+	blocks      []int32  // that queries open of a store
 	ahead       [][]byte // pieces of a store that will be read
 	view        kvcache.View
 	read        attention.Reading
