@@ -101,6 +101,7 @@ func TestMutatedFiles(t *testing.T) {
 	for _, name := range []string{"llama-tiny", "moe-tiny", "qwen2-tiny", "qwen3-tiny", "gemma2-tiny", "phi3-tiny", "mneme-tiny"} {
 		originals = append(originals, synthBytes(t, name, quant.Q4_0), synthBytes(t, name, quant.F16))
 	}
+	originals = append(originals, landmarkBytes(t, 4, nil))
 	files := 1000
 	if testing.Short() {
 		files = 100

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,6 +27,21 @@ const (
 // landmarkModel is a random model with landmarks.
 func landmarkModel(t testing.TB, heads int, opts ...ModelOption) *Model {
 	t.Helper()
+	file, err := weights.Parse(landmarkBytes(t, heads, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := newModel(file, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// landmarkBytes is its file, with some of its metadata set.
+func landmarkBytes(t testing.TB, heads int, set map[string]any) []byte {
+	t.Helper()
 	shape, err := synth.Lookup("mneme-tiny")
 	if err != nil {
 		t.Fatal(err)
@@ -39,10 +56,12 @@ func landmarkModel(t testing.TB, heads int, opts ...ModelOption) *Model {
 		t.Fatal(err)
 	}
 	md := file.Metadata().Clone()
-	for key, value := range map[string]any{
+	values := map[string]any{
 		"kind": "landmark", "landmark.block_length": uint32(landmarkBlock), "landmark.token_id": uint32(landmarkID),
 		"landmark.local": uint32(40), "landmark.blocks": uint32(3),
-	} {
+	}
+	maps.Copy(values, set)
+	for key, value := range values {
 		if err := md.Set("mneme.attention."+key, value); err != nil {
 			t.Fatal(err)
 		}
@@ -64,15 +83,7 @@ func landmarkModel(t testing.TB, heads int, opts ...ModelOption) *Model {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if file, err = weights.Parse(data.Bytes()); err != nil {
-		t.Fatal(err)
-	}
-	m, err := newModel(file, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	return m
+	return data.Bytes()
 }
 
 // landmarkText is a text without landmarks.
@@ -301,6 +312,43 @@ func TestLandmarkRefusals(t *testing.T) {
 	// Where a model with landmarks is to attend as others do, the token is one like any.
 	full := newSession(t, m, WithAttention("full"))
 	readPieces(t, full, []int32{5, landmarkID, 6}, 3)
+}
+
+// Numbers in a file or in a method that are larger than any text cost nothing.
+func TestLandmarksBeyondCounting(t *testing.T) {
+	most := uint32(1 << 28) // that a file may say
+	tokens := landmarkText(50)
+	for what, c := range map[string]struct {
+		set    map[string]any
+		method string
+	}{
+		"long blocks":      {map[string]any{"landmark.block_length": most}, ""},
+		"blocks of 1":      {map[string]any{"landmark.block_length": uint32(1)}, ""},
+		"many blocks":      {map[string]any{"landmark.blocks": most, "landmark.local": most}, ""},
+		"all of it":        {map[string]any{"landmark.blocks": most, "landmark.local": most, "landmark.block_length": most}, "landmark:memory=2147483647"},
+		"asked for":        {nil, "landmark:blocks=2147483647,local=2147483647,memory=2147483647"},
+		"shared":           {nil, "landmark:blocks=2147483647,share=tokens"},
+		"a budget of rows": {nil, "landmark"},
+	} {
+		file, err := weights.Parse(landmarkBytes(t, 4, c.set))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := newModel(file, []ModelOption{WithThreads(1)})
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		opts := []SessionOption{WithAttention(c.method)}
+		if c.method == "landmark" {
+			opts = append(opts, WithKVBudget(math.MaxInt))
+		}
+		readPieces(t, newSession(t, m, opts...), tokens, 7)
+		if _, err := m.Plan(100, opts...); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		m.Close()
+	}
 }
 
 // A session does not write landmarks, whatever the model would like to.

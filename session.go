@@ -430,7 +430,7 @@ func (s *Session) took(tokens []int32) {
 // reserve refuses n more tokens if their keys and values would not fit into memory, or their positions into a number.
 func (s *Session) reserve(n int) error {
 	const most = 1<<31 - 1
-	if n > most-len(s.tokens) {
+	if s.sequence.RowsOf(len(s.tokens)+n) > most {
 		return fmt.Errorf("mneme: a text of %d tokens is longer than the %d that positions can count", len(s.tokens)+n, most)
 	}
 	if s.store != nil {

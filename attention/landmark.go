@@ -198,7 +198,7 @@ func (r *Reading) fold(impl *kernels.Implementation, query []float32, first, pos
 // block's landmark, if that is before end.
 func (r *Reading) rows(impl *kernels.Implementation, query []float32, from, to, end, position int, t *Partial, p *Params, s *Scratch) (gate float32) {
 	n := to - from
-	scores := s.room(&s.signed, kernels.WholeGroups(r.Block))
+	scores := s.room(&s.signed, kernels.WholeGroups(end-from))
 	r.score(impl, query, from, end, position, scores, s)
 	if end > to {
 		gate = p.scaled(impl, scores[n], s)

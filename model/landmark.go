@@ -32,19 +32,17 @@ func (m *Model) method(asked *attention.Method) (*attention.Method, error) {
 // landmarkColumn is the column of angles for position 0: a block may begin within a group of keys, which are rotated together.
 const landmarkColumn = kernels.KeyGroup
 
-// newLandmarks works out the angles of the slots' landmarks.
-func newLandmarks(m *Model, l *attention.Landmarks, rope *ropeTable) *landmarked {
-	slots, pairs := l.Open+1, len(rope.divisors)
-	x := &landmarked{Landmarks: l, token: int32(m.Landmark.Token)}
-	x.cos, x.sin = make([]float32, slots*pairs), make([]float32, slots*pairs)
-	for slot := range slots {
+// reach works out the angles of the landmarks of so many slots.
+func (x *landmarked) reach(slots int, rope *ropeTable) {
+	pairs := len(rope.divisors)
+	for slot := len(x.cos) / pairs; slot < slots; slot++ {
+		x.cos, x.sin = append(x.cos, make([]float32, pairs)...), append(x.sin, make([]float32, pairs)...)
 		sin := row(x.sin, slot, pairs)
-		rope.angles(int32(landmarkColumn+slot*(l.Block+1)+l.Block), row(x.cos, slot, pairs), sin)
+		rope.angles(int32(landmarkColumn+slot*(x.Block+1)+x.Block), row(x.cos, slot, pairs), sin)
 		for i := range sin {
 			sin[i] = -sin[i]
 		}
 	}
-	return x
 }
 
 // Rows appends the rows of tokens, of which the first has the given number in the text, in the order in which a batch has

@@ -176,6 +176,9 @@ func (r *Runner) admit(rows []Row) error {
 		r.slots, r.ropeAt = append(r.slots, int32(slot)), append(r.ropeAt, ropeAt)
 	}
 	for s, from := range r.before {
+		if s.landmarks != nil {
+			s.landmarks.reach(s.slots().Slots(), s.rope)
+		}
 		if s.packed() {
 			r.turn(s.rope, from.base+s.Cache.Seen()-from.seen+landmarkColumn)
 		}

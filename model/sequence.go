@@ -82,7 +82,7 @@ func (m *Model) NewSequence(o SequenceOptions) (*Sequence, error) {
 		}
 	}
 	if method != nil && method.Landmarks != nil {
-		s.landmarks = newLandmarks(m, method.Landmarks, s.rope)
+		s.landmarks = &landmarked{Landmarks: method.Landmarks, token: int32(m.Landmark.Token)}
 	}
 	return s, nil
 }
