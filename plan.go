@@ -59,6 +59,9 @@ func (m *Model) Plan(tokens int, opts ...SessionOption) (Plan, error) {
 			rows += kvcache.PageRows // pages of old rows and of others, not all of them full
 		}
 	}
+	if method != nil && method.Retrieval != nil && tokens > method.Retrieval.Rows { // blocks may be smaller than pages
+		rows = max(rows, method.Retrieval.MostSpans(method.Retrieval.Unsealed(block))*kvcache.PageRows)
+	}
 	p.ScratchBytes += m.net.ScratchBytes(block, logits, rows, m.runner.Threads())
 	return p, nil
 }

@@ -153,6 +153,9 @@ func (r *Retrieval) Open(impl *kernels.Implementation, q *Queries, view *kvcache
 	to.blocks(view, index, r.Index.Sinks, c.blocks)
 }
 
+// Unsealed is the most rows that are in no block, of which so many were read together.
+func (r *Retrieval) Unsealed(fresh int) int { return r.always() - r.Index.Sinks + fresh }
+
 // MostSpans is the most spans that are opened of a long text, of which so many rows are in no block: sinks, blocks, and the
 // rest, each of which may end a page further than it begins.
 func (r *Retrieval) MostSpans(unsealed int) int {

@@ -143,8 +143,13 @@ func (s *Sequence) retrieves() bool { return s.Attention != nil && s.Attention.R
 // mostSpans is the most spans that queries meet of a KV head.
 func (s *Sequence) mostSpans() int {
 	n := s.Cache.MostSpans()
-	if !s.retrieves() || slices.ContainsFunc(s.model.layers, func(l layer) bool { return l.local() }) {
-		return n // local layers meet whole views
+	if !s.retrieves() || s.Cache.Seen() <= s.Attention.Retrieval.Rows {
+		return n
 	}
-	return min(n, s.Attention.Retrieval.MostSpans(s.Cache.Unsealed()))
+	r, unsealed := s.Attention.Retrieval, s.Cache.Unsealed()
+	opened := r.MostSpans(unsealed) // which may be more than there are pages
+	if slices.ContainsFunc(s.model.layers, func(l layer) bool { return l.local() }) {
+		return max(n, opened) // local layers meet whole views
+	}
+	return max(opened, min(n, (r.Rows+unsealed)/kvcache.PageRows+1)) // all are opened at first
 }
