@@ -61,6 +61,7 @@ func TestMethodsRefused(t *testing.T) {
 		{"retrieval:summary=bounds,estimate=0", 4096, "estimate: it is for summary=clusters"},
 		{"retrieval:summary=clusters,estimate=NaN", 4096, "estimate"},
 		{"retrieval:summary=clusters,estimate=1.01", 4096, "estimate"},
+		{"retrieval:summary=clusters,segment=33,block=64", 4096, "segment: 48 rows are less than a cluster, which has 64"},
 		{"retrieval", 255, "has no room for 64 sinks, the 128 rows that may be in no block yet, and a block of 64"},
 		{"retrieval:local=0", 4096, "local"},
 		{"landmark:blocks=0", 0, "blocks"},

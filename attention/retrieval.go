@@ -49,6 +49,9 @@ var retrievalKind = Kind{
 			p.Only("summary=clusters", "segment", "estimate")
 		}
 		r.Index.Block = kernels.WholeGroups(p.Int("block", block, 1, most))
+		if s := r.Index.Segment; r.Index.Summary == kvcache.Centroid && s < r.Index.Block {
+			p.Fail("segment", "%d rows are less than a cluster, which has %d", s, r.Index.Block)
+		}
 		r.Index.Sinks = kernels.WholeGroups(p.Int("sinks", kvcache.DefaultSinks, 0, most))
 		if r.Index.Summary != kvcache.Centroid { // blocks then begin where pages do
 			r.Index.Sinks = (r.Index.Sinks + r.Index.Block - 1) / r.Index.Block * r.Index.Block
