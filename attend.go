@@ -35,8 +35,7 @@ func (s *Session) OpensSome() bool { return s.sequence.Opens() }
 // AttentionMass has the model read the text's last token once more, and returns how much of the attention of its queries
 // the rows hold that they open: the mean over layers and heads of the sum of these rows' weights in the softmax over all
 // rows; with landmarks, in that softmax by which a query chooses between its own block and the stored ones. It is 1 where all
-// rows are opened. It takes the time of a token with full attention, and leaves
-// the session as it was.
+// rows are opened. It takes the time of a token with full attention, and leaves the session as it was.
 func (s *Session) AttentionMass(ctx context.Context) (float64, error) {
 	if err := s.claim(); err != nil {
 		return 0, err

@@ -44,7 +44,7 @@ func newWave(t rapid.TB, r *Retrieval, typ quant.Type, keys, values [][]float32,
 	}
 	for i := range keys {
 		if i == len(keys)-fresh {
-			if err := c.Seal(impl, 0, 0, r.Local, new(kernels.Scratch)); err != nil {
+			if err := c.Seal(impl, 0, 0, r.Local); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -205,7 +205,7 @@ func (c *Cache) IndexBytes() int64 {
 // Seal makes blocks of a layer's and KV head's rows, all but the newest ones, of which it leaves so many: blocks with any of
 // these, as there may be after Truncate, are taken apart. So what is in blocks follows from how many rows there are, and not
 // from how many there once were. Different heads may be worked on at once.
-func (c *Cache) Seal(impl *kernels.Implementation, layer, head, leave int, s *kernels.Scratch) error {
+func (c *Cache) Seal(impl *kernels.Implementation, layer, head, leave int) error {
 	x, l := c.cfg.Index, c.list(layer, head)
 	step := x.Block
 	if x.Summary == Centroid {
@@ -218,7 +218,7 @@ func (c *Cache) Seal(impl *kernels.Implementation, layer, head, leave int, s *ke
 		return nil
 	}
 	l.summaries.sealed = max(l.summaries.sealed, x.Sinks)
-	w := l.summarizer(impl, c, s)
+	w := l.summarizer(impl, c)
 	for l.rows()-leave-l.summaries.sealed >= step {
 		if err := w.seal(); err != nil {
 			return fmt.Errorf("kvcache: layer %d, head %d: %w", layer, head, err)

@@ -50,7 +50,7 @@ func TestIndexBytes(t *testing.T) {
 				}
 				for l := range cfg.Layers {
 					for h := range cfg.Heads {
-						if err := c.Seal(impl, l, h, 0, new(kernels.Scratch)); err != nil {
+						if err := c.Seal(impl, l, h, 0); err != nil {
 							t.Fatal(err)
 						}
 					}

@@ -72,7 +72,7 @@ func (c *indexed) seal(t interface{ Fatal(...any) }, impl *kernels.Implementatio
 	errs := make([]error, len(c.lists))
 	var wait sync.WaitGroup
 	for i := range c.lists {
-		wait.Go(func() { errs[i] = c.Seal(impl, i/c.cfg.Heads, i%c.cfg.Heads, leave, new(kernels.Scratch)) })
+		wait.Go(func() { errs[i] = c.Seal(impl, i/c.cfg.Heads, i%c.cfg.Heads, leave) })
 	}
 	wait.Wait()
 	for _, err := range errs {

@@ -36,7 +36,7 @@ func (r *ring) add(t interface{ Fatal(...any) }, n int, mark float32) {
 	}
 	for l := range r.cfg.Layers {
 		for h := range r.cfg.Heads {
-			if err := r.Seal(kernels.Implementations()[0], l, h, 0, new(kernels.Scratch)); err != nil {
+			if err := r.Seal(kernels.Implementations()[0], l, h, 0); err != nil {
 				t.Fatal(err)
 			}
 		}

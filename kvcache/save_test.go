@@ -7,7 +7,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/mneme-lm/mneme/kernels"
 )
 
 // savedCache is a cache of two pages that some rows were dropped from, saved.
@@ -247,7 +246,7 @@ func refuseDamage(t *testing.T, c *Cache, rows, pages []byte) {
 			}
 		}
 		for i := range got.lists {
-			if err := got.Seal(fastest(), i/got.cfg.Heads, i%got.cfg.Heads, 0, new(kernels.Scratch)); err != nil {
+			if err := got.Seal(fastest(), i/got.cfg.Heads, i%got.cfg.Heads, 0); err != nil {
 				t.Fatal(err)
 			}
 		}

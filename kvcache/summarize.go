@@ -7,24 +7,23 @@ import (
 
 // summarizer makes the summaries of a list's blocks. A list keeps it from block to block, for the memory.
 type summarizer struct {
-	impl    *kernels.Implementation
-	cfg     Config
-	list    *list
-	scratch *kernels.Scratch
-	group   []float32 // [keyDim][KeyGroup] keys
-	key     []float32 // a summary
-	last    []byte    // the key of a landmark as it is stored
-	row     []byte    // a summary as it is stored
-	number  [1]int32
+	impl   *kernels.Implementation
+	cfg    Config
+	list   *list
+	group  []float32 // [keyDim][KeyGroup] keys
+	key    []float32 // a summary
+	last   []byte    // the key of a landmark as it is stored
+	row    []byte    // a summary as it is stored
+	number [1]int32
 }
 
 // summarizer is the list's own.
-func (l *list) summarizer(impl *kernels.Implementation, c *Cache, s *kernels.Scratch) *summarizer {
+func (l *list) summarizer(impl *kernels.Implementation, c *Cache) *summarizer {
 	if l.sealing == nil {
 		pool := l.summaries.blocks.pool
 		l.sealing = &summarizer{cfg: c.cfg, list: l, key: make([]float32, pool.keyDim), row: make([]byte, pool.key)}
 	}
-	l.sealing.impl, l.sealing.scratch = impl, s
+	l.sealing.impl = impl
 	return l.sealing
 }
 

@@ -62,7 +62,7 @@ func (b *sealing) Work(w *kernels.Worker) {
 				continue // whose queries find the few rows that they see without blocks, in the order of the text
 			}
 			leave, _ := s.leaves()
-			if err := s.Cache.Seal(b.runner.impl, head/m.KVHeads, head%m.KVHeads, leave, &w.Scratch); err != nil {
+			if err := s.Cache.Seal(b.runner.impl, head/m.KVHeads, head%m.KVHeads, leave); err != nil {
 				b.runner.fail(err)
 			}
 		}
@@ -71,7 +71,7 @@ func (b *sealing) Work(w *kernels.Worker) {
 
 // leaves is how many of the newest rows are left in no block, and how many at a time become blocks; 0: none do.
 func (s *Sequence) leaves() (leave, step int) {
-	if s.Attention == nil || !slices.ContainsFunc(s.model.layers, func(l layer) bool { return l.window == 0 }) {
+	if s.Attention == nil || !slices.ContainsFunc(s.model.layers, func(l layer) bool { return !l.local() }) {
 		return 0, 0
 	}
 	x := s.Attention.Index()
