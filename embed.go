@@ -44,9 +44,10 @@ func (h hiddenStates) Embed(ctx context.Context, text string, _ bool) ([]float32
 	stop, end := stopWith(ctx)
 	defer end()
 	sum := make([]float64, m.net.Embedding)
+	landmark, landmarks := s.Landmark()
 	err = inBlocks(s, ids, 0, func(rows []model.Row) error {
 		for i := range rows {
-			rows[i].Logits = rows[i].Position > 0 || len(ids) == 1
+			rows[i].Logits = (rows[i].Position > 0 || len(ids) == 1) && !(landmarks && rows[i].Token == landmark)
 		}
 		return m.runner.Hidden(rows, stop, func(_ int, state []float32) {
 			for j, v := range state {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/mneme-lm/mneme/kvcache/episodic"
 	"github.com/mneme-lm/mneme/model"
@@ -59,10 +60,15 @@ type profiling struct {
 
 func (p *profiling) run(ctx context.Context, tokens []int32) (err error) {
 	p.total = 2 * len(tokens)
-	if p.full, err = p.model.net.NewSequence(model.SequenceOptions{Rows: quant.F32, Context: len(tokens)}); err != nil {
+	every, err := attention.NewMethod(attention.AllRows, 0) // whatever the model's is: rows go one by one
+	if err != nil {
 		return err
 	}
-	if p.block, err = p.model.net.NewSequence(model.SequenceOptions{Rows: quant.F32, Context: len(tokens)}); err != nil {
+	options := model.SequenceOptions{Rows: quant.F32, Context: len(tokens), Attention: every}
+	if p.full, err = p.model.net.NewSequence(options); err != nil {
+		return err
+	}
+	if p.block, err = p.model.net.NewSequence(options); err != nil {
 		return err
 	}
 	stop, end := stopWith(ctx)

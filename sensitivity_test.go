@@ -50,6 +50,10 @@ func TestSensitivity(t *testing.T) {
 	if _, err := m.Sensitivity(t.Context(), ids[:32], mask, 1, nil); err == nil {
 		t.Error("a text of one block was measured")
 	}
+	// Rows go one by one, also where the model would have them in blocks.
+	if p, err := landmarkModel(t, 2).Sensitivity(t.Context(), landmarkText(150), mask, episodic.PerToken, nil); err != nil || p.Tokens != 150 {
+		t.Errorf("a model with landmarks: %+v, %v", p, err)
+	}
 }
 
 func TestForgetKeepsWhatTheMaskShows(t *testing.T) {
