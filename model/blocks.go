@@ -5,6 +5,7 @@ import (
 
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/kvcache"
 )
 
 // sealing has the threads make blocks of what sequences have read, a KV head each.
@@ -103,7 +104,8 @@ func (p *pass) weighMass(l *layer) {
 			}
 			q, view := p.queries(l, t, h)
 			p.open(l, t, h, &q, &view, &p.opened)
-			attention.Mass(p.impl, &q, &view, &p.opened, &p.params, p.attn, mass, func(bytes int) { p.passed(s, bytes) })
+			page := max(aroundBytes, kvcache.PageRows*(view.KeyBytes+view.ValueBytes))
+			attention.Mass(p.impl, &q, &view, &p.opened, &p.params, p.attn, mass, func(spans int) { p.passed(s, spans*page) })
 		}
 	})
 	p.w.Barrier()
