@@ -173,9 +173,12 @@ func (c *benchCommand) printMarkdown(r benchResult) {
 	kept := ""
 	switch {
 	case r.opensSome:
-		kept = fmt.Sprintf(", %s with %d rows", r.Attention, r.KVBudget)
+		kept = ", " + r.Attention
 	case r.KVBudget > 0:
-		kept = fmt.Sprintf(", %s with %d rows", r.KV, r.KVBudget)
+		kept = ", " + r.KV
+	}
+	if r.KVBudget > 0 {
+		kept += fmt.Sprintf(" with %d rows", r.KVBudget)
 	}
 	c.printf("%s, %s, KV cache %s%s; kernels %s, threads %d, runs %d\n\n", fromFile(r.Model), byteSize(r.Bytes), r.KVType, kept, r.Kernels, r.Threads, r.Repeat)
 	mass := func(format string, args ...any) string {
