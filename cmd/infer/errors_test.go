@@ -120,6 +120,8 @@ func TestWrongUsage(t *testing.T) {
 		{run("--attention", "retrieval:block=10000000", "--kv-budget", "1000000"), "block: "},
 		{run("--attention", "retrieval:estimate=0.5", "--kv-budget", "4096"), "estimate: it is for summary=clusters"},
 		{run("--attention", "retrieval:summary=clusters,estimate=nan", "--kv-budget", "4096"), `estimate: "nan" is not a number from 0 to 1`},
+		{run("--attention", "retrieval:summary=clusters,segment=16,block=64", "--kv-budget", "4096"), "segment: 16 rows are less than a cluster, which has 64"},
+		{run("--attention", "retrieval", "--kv-budget", "9223372036854775808"), "out of range"},
 		{run("--attention", "retrieval:summary=median", "--kv-budget", "4096"), "median"},
 		{run("--attention", "retrieval:block=16,block=32", "--kv-budget", "4096"), "block is given twice"},
 		{run("--attention", "landmark:blocks=2", "--kv-budget", "100"), "blocks: there is a budget of rows as well"},
