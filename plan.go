@@ -16,6 +16,7 @@ type Plan struct {
 	WeightsBytes  int64 // the file's tensors, mapped
 	RepackedBytes int64 // their copy, if the model was opened WithRepack; the system may then drop most of what is mapped
 	KVBytes       int64 // keys and values of all tokens
+	StoreBytes    int64 // the same, where they lie in a file (WithKVStore): no memory
 	ScratchBytes  int64 // of the forward pass
 	StateBytes    int64 // of learned memories, of what a policy remembers of rows, and of the summaries of blocks
 }
@@ -43,6 +44,9 @@ func (m *Model) Plan(tokens int, opts ...SessionOption) (Plan, error) {
 		return Plan{}, err
 	}
 	p := Plan{WeightsBytes: m.net.WeightBytes(), RepackedBytes: m.repacked, KVBytes: kv}
+	if o.store != "" {
+		p.KVBytes, p.StoreBytes = 0, kv
+	}
 	if p.StateBytes, err = cfg.IndexBytes(rows); err != nil {
 		return Plan{}, err
 	}
@@ -58,6 +62,9 @@ func (m *Model) Plan(tokens int, opts ...SessionOption) (Plan, error) {
 		if e.Prunes() {
 			rows += kvcache.PageRows // pages of old rows and of others, not all of them full
 		}
+	}
+	if method != nil && method.Retrieval != nil {
+		p.ScratchBytes += m.net.ChoiceBytes(method.Retrieval, rows, m.runner.Threads())
 	}
 	if method != nil && method.Retrieval != nil && tokens > method.Retrieval.Rows { // blocks may be smaller than pages
 		rows = max(rows, method.Retrieval.MostSpans(method.Retrieval.Unsealed(block))*kvcache.PageRows)

@@ -188,3 +188,18 @@ func TestBlocksAreSaved(t *testing.T) {
 		}
 	})
 }
+
+func TestPlanOfRowsInAFile(t *testing.T) {
+	m := synthModel(t, "llama-tiny")
+	memory, err := m.Plan(5000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := m.Plan(5000, WithKVStore(filepath.Join(t.TempDir(), "rows")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file.KVBytes != 0 || file.StoreBytes != memory.KVBytes || memory.StoreBytes != 0 || memory.KVBytes == 0 {
+		t.Errorf("in memory %+v, in a file %+v", memory, file)
+	}
+}

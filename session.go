@@ -88,10 +88,8 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.store == "" {
-		if err := refuse(plan.KVBytes, fmt.Sprintf("a context of %d tokens", o.context)); err != nil {
-			return nil, err
-		}
+	if err := refuse(plan.KVBytes, fmt.Sprintf("a context of %d tokens", o.context)); err != nil {
+		return nil, err
 	}
 	eviction, err := o.eviction(m)
 	if err != nil {

@@ -241,6 +241,16 @@ func (c *choice) scan(impl *kernels.Implementation, index *kvcache.IndexView, k 
 	c.rate(impl, p)
 }
 
+// Candidates is the most blocks of so many rows, or groups of them, whose scores are looked at together.
+func (r *Retrieval) Candidates(rows int) int {
+	blocks := rows / r.Index.Block
+	if r.Index.Summary == kvcache.Centroid || blocks < twoLevels {
+		return blocks
+	}
+	groups, wanted := blocks/kvcache.GroupBlocks, candidates*r.Rows/r.Index.Block
+	return max(twoLevels, groups, min(blocks, 2*wanted)+2*kvcache.GroupBlocks)
+}
+
 // begin makes room for n candidates.
 func (c *choice) begin(n int) {
 	m := len(c.queries) / c.dim

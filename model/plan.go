@@ -53,3 +53,9 @@ func (m *Model) PolicyBytes(e *kvcache.Eviction, rows int) (bytes int64) {
 	}
 	return bytes
 }
+
+// ChoiceBytes is the memory in which the threads choose blocks of so many rows for a tile of queries.
+func (m *Model) ChoiceBytes(r *attention.Retrieval, rows, threads int) int64 {
+	queries := m.tileRows() * m.Heads / m.KVHeads
+	return 4 * int64(threads) * int64(queries) * int64(r.Candidates(rows)) * 5 / 4
+}

@@ -19,6 +19,7 @@ type planResult struct {
 	Repacked  int64  `json:"repacked_bytes"`
 	Stored    int64  `json:"not_repacked_bytes"` // of the matrices that --repack leaves as they are
 	KV        int64  `json:"kv_bytes"`
+	Store     int64  `json:"store_bytes,omitempty"` // keys and values in the file of --kv-store, of no memory
 	Scratch   int64  `json:"scratch_bytes"`
 	State     int64  `json:"state_bytes"`
 	Total     int64  `json:"total_bytes"`
@@ -68,7 +69,7 @@ func (c *planCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	r.Weights, r.KV, r.Scratch, r.State = plan.WeightsBytes, plan.KVBytes, plan.ScratchBytes, plan.StateBytes
+	r.Weights, r.KV, r.Store, r.Scratch, r.State = plan.WeightsBytes, plan.KVBytes, plan.StoreBytes, plan.ScratchBytes, plan.StateBytes
 	if repack {
 		repacking := m.Repacking()
 		r.Repacked, r.Stored = repacking.Bytes, repacking.Stored
@@ -92,6 +93,9 @@ func (c *planCommand) print(r planResult) {
 		bytes int64
 	}{{"weights", r.Weights}, {"repacked", r.Repacked}, {"KV cache", r.KV}, {"scratch", r.Scratch}, {"state", r.State}, {"total", r.Total}} {
 		c.printf("  %-10s %12s\n", row.name, byteSize(row.bytes))
+	}
+	if r.Store > 0 {
+		c.printf("  %-10s %12s in %s\n", "KV cache", byteSize(r.Store), c.memory.store)
 	}
 	if r.Available != nil {
 		c.printf("  %-10s %12s now\n", "available", byteSize(*r.Available))
