@@ -210,6 +210,7 @@ func (r *Runner) forget() {
 	for i := range r.openings {
 		r.openings[i].Forget()
 	}
+	clear(r.choosings)
 	clear(r.before)
 }
 
