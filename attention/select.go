@@ -10,6 +10,7 @@ import (
 type Selector struct {
 	ranks, sorted         []uint64
 	pooled, soft, numbers []float32
+	order                 []int32 // see Quickselect
 }
 
 // selectRoom is how many blocks Top holds beyond those that it is to choose, before it drops all but the best. A larger one

@@ -92,7 +92,7 @@ func (b *BlockScores) check(k int) error {
 func (b *BlockScores) of(query int) []float32 { return b.Scores[query*b.Stride:][:b.Blocks] }
 
 // Select appends, for each set of queries that share, the blocks that they open: k, or all if there are no more, from the
-// oldest to the newest; ties are broken as Top breaks them. A query that shares with no other is ranked by its scores
+// oldest to the newest; ties are broken as Quickselect breaks them. A query that shares with no other is ranked by its scores
 // alone, which its softmax would leave in their order.
 func (s *Selector) Select(impl *kernels.Implementation, dst []int32, b *BlockScores, k int, sharing Sharing) ([]int32, error) {
 	if err := b.check(k); err != nil {
@@ -104,7 +104,7 @@ func (s *Selector) Select(impl *kernels.Implementation, dst []int32, b *BlockSco
 		if count > 1 && 0 < k && k < b.Blocks {
 			scores = s.pool(impl, b, first, step, count, sharing&BySum != 0)
 		}
-		dst = s.Top(dst, scores, k)
+		dst = s.Quickselect(dst, scores, k)
 	}
 	return dst, nil
 }

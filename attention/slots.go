@@ -10,7 +10,7 @@ package attention
 // The newest Open blocks keep their true distance, all older ones share slot 0. Where not more than Open+1 are stored,
 // every position is the true one. Rows are placed anew when their block is opened (Row), since no two open blocks may
 // share a slot. In a first layer, whose keys are those of tokens alone, all landmarks have one key: there, blocks of slot 0
-// have the same score, and which of them are opened is a matter of how ties are broken (Selector.Top).
+// have the same score, and which of them are opened is a matter of how ties are broken (Selector.Quickselect).
 type Slots struct {
 	Stored int // n, finished blocks
 	Open   int // k, blocks that a query may open; no more than Stored are

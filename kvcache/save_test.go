@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-
 )
 
 // savedCache is a cache of two pages that some rows were dropped from, saved.
