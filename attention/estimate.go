@@ -10,8 +10,8 @@ import (
 // Estimation is what queries that meet a view together see of clusters of rows without looking at the rows: the estimation
 // zone of RetroInfer (Chen et al., arXiv 2505.02922). All queries see all rows of the clusters.
 type Estimation struct {
-	// Clusters has a row for each cluster. Its key is the centroid C, the mean of the keys of the cluster's rows, and its
-	// value the mean of their values, which is VS/s in the paper's terms.
+	// Clusters has a row for each cluster, in whole pages but for the last one. Its key is the centroid C, the mean of the keys
+	// of the cluster's rows, and its value the mean of their values, which is VS/s in the paper's terms.
 	Clusters *kvcache.View
 	Sizes    []int32 // [clusters]: s, how many rows each cluster has, at least one
 	// Scores are q·C, as they are before Scale and Softcap: of query h with cluster j at h·Stride + j. Queries count as in a
@@ -41,7 +41,7 @@ type estimate struct {
 }
 
 func (m *estimate) run(impl *kernels.Implementation, e *Estimation, chosen []int32, p *Params, to *Partial, s *Scratch) {
-	m.gather(e, chosen)
+	m.gather(impl, e, chosen)
 	n := kernels.WholeGroups(len(chosen))
 	weights := s.room(&m.weights, len(to.sum)*n)
 	for h := range to.sum {
@@ -53,17 +53,21 @@ func (m *estimate) run(impl *kernels.Implementation, e *Estimation, chosen []int
 }
 
 // gather copies the values of clusters side by side and looks up the logarithms of their sizes.
-func (m *estimate) gather(e *Estimation, chosen []int32) {
+func (m *estimate) gather(impl *kernels.Implementation, e *Estimation, chosen []int32) {
 	m.logs, m.values = m.logs[:0], m.values[:0]
-	spans, size := e.Clusters.Spans, e.Clusters.ValueBytes
 	for _, j := range chosen {
-		for len(spans) > 1 && spans[1].First <= int(j) {
-			spans = spans[1:]
-		}
-		at := (int(j) - spans[0].First) * size
-		m.values = append(m.values, spans[0].Values[at:at+size]...)
+		impl.Fetch(e.value(int(j))) // they lie far from each other: all are on their way at once
 		m.logs = append(m.logs, logarithm(e.Sizes[j]))
 	}
+	for _, j := range chosen {
+		m.values = append(m.values, e.value(int(j))...)
+	}
+}
+
+// value is that of a cluster, as it is stored.
+func (e *Estimation) value(j int) []byte {
+	size := e.Clusters.ValueBytes
+	return e.Clusters.Spans[j/kvcache.PageRows].Values[j%kvcache.PageRows*size:][:size]
 }
 
 // score makes w the scores of clusters as if they were rows.
