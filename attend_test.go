@@ -17,7 +17,7 @@ func TestPlanCoversBlocks(t *testing.T) {
 				t.Run(fmt.Sprint(shape, typ, method), func(t *testing.T) {
 					opts := []SessionOption{WithKVType(typ), WithAttention(method), WithKVBudget(64), WithPrefillBlock(50)}
 					s := newSession(t, m, opts...)
-					for _, n := range []int{1, 30, 1, 200, 1, 1, 400, -300, 120, 600} {
+					for _, n := range []int{1, 30, 1, 200, 1, 1, 250, -200, 120, 300} {
 						if n < 0 {
 							if err := s.Truncate(s.Len() + n); err != nil {
 								t.Fatal(err)

@@ -6,8 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
-	"hash/fnv"
+	"hash/maphash"
 	"math"
 	"path/filepath"
 	"slices"
@@ -437,13 +436,15 @@ func (m *machine) compare(t *rapid.T) {
 	}
 }
 
+var contentsSeed = maphash.MakeSeed()
+
 // contents tells of all that a session holds: its text, and the rows of every head with what goes with them.
 func contents(t *rapid.T, s *Session) string {
 	text := fmt.Sprintf("%d tokens, %d pending, evicted at %d\n", len(s.tokens), len(s.pending), s.evictedAt)
-	h := fnv.New64a()
+	var data []byte
 	for _, list := range [][]int32{s.tokens, s.pending} {
 		for _, id := range list {
-			hashNumber(h, uint32(id))
+			data = binary.LittleEndian.AppendUint32(data, uint32(id))
 		}
 	}
 	cfg := s.sequence.Cache.Config()
@@ -452,14 +453,14 @@ func contents(t *rapid.T, s *Session) string {
 		rows := s.sequence.Cache.RowsOf(i/cfg.Heads, i%cfg.Heads)
 		text += fmt.Sprintf("%d rows,", rows.Len())
 		for r := range rows.Len() {
-			hashNumber(h, uint32(rows.Position(r)))
+			data = binary.LittleEndian.AppendUint32(data, uint32(rows.Position(r)))
 			if err := rows.Value(r, value); err != nil {
 				t.Fatal(err)
 			}
-			hashFloats(h, value)
+			data = appendFloats(data, value)
 		}
 		for k := range cfg.Marks {
-			hashFloats(h, rows.Mark(k)[:rows.Len()])
+			data = appendFloats(data, rows.Mark(k)[:rows.Len()])
 		}
 		rows.Keys(func(first int, keys []float32) {
 			width := len(keys) / cfg.KeyDim
@@ -468,21 +469,18 @@ func contents(t *rapid.T, s *Session) string {
 				for d := range cfg.KeyDim {
 					group = append(group, keys[d*width+r])
 				}
-				hashFloats(h, group)
+				data = appendFloats(data, group)
 			}
 		})
 	}
-	return fmt.Sprintf("%s hash %x", text, h.Sum64())
+	return fmt.Sprintf("%s hash %x", text, maphash.Bytes(contentsSeed, data))
 }
 
-func hashNumber(h hash.Hash64, n uint32) {
-	h.Write(binary.LittleEndian.AppendUint32(nil, n))
-}
-
-func hashFloats(h hash.Hash64, values []float32) {
+func appendFloats(data []byte, values []float32) []byte {
 	for _, v := range values {
-		hashNumber(h, math.Float32bits(v))
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
 	}
+	return data
 }
 
 // Whatever is done with a session, in whatever order, it holds what a session holds that did only what was not taken back;
@@ -505,7 +503,7 @@ func TestSessionAtRandom(t *testing.T) {
 				m.block = rapid.SampledFrom([]int{2, 5, 16, 32}).Draw(t, "block")
 				m.session = m.fresh(t)
 				if m.memory > 0 { // so that rows go soon
-					begin := landmarkText(rapid.IntRange(0, 2).Draw(t, "begin") * kvcache.PageRows)
+					begin := landmarkText(rapid.IntRange(0, 1).Draw(t, "begin") * kvcache.PageRows)
 					if err := m.session.Evaluate(context.Background(), begin, nil); err != nil {
 						t.Fatal(err)
 					}

@@ -190,7 +190,7 @@ func TestDamagedRingsAreRefused(t *testing.T) {
 	refuseDamage(t, r.Cache, rows, pages)
 	rng := rand.New(rand.NewPCG(3, 4))
 	taken := 0
-	for range 3000 {
+	for range 1000 {
 		bad := slices.Clone(rows)
 		bad[rng.IntN(len(bad))] ^= byte(1 << rng.IntN(8))
 		s, err := ReadSnapshot(r.cfg, bad, pages, nil)

@@ -14,9 +14,9 @@ import (
 // Blocks that are opened may be more than there are pages, or fewer: whatever the lengths of text, blocks and batches, threads
 // share them out as one thread goes through them, bit for bit, in no more memory than planned.
 func TestOpenedBlocksAreSharedOut(t *testing.T) {
-	texts := uint64(40)
+	texts := uint64(25)
 	if testing.Short() {
-		texts = 12
+		texts = 8
 	}
 	for seed := range texts {
 		rng := rand.New(rand.NewPCG(seed, 11))
