@@ -13,11 +13,13 @@ RACE      := . ./bench ./cmd/infer ./internal/... ./kernels ./kvcache ./model ./
 # Tests of a session on its own, one goroutine and much arithmetic, that the race detector and the slowest kernels need not
 # repeat.
 SLOW      := TestBudgetIsNeverExceeded|TestThinkWithinBudget|TestStream|TestSessionAtRandom|TestEpisodesGrowAndAreBuiltAnew|TestEpisodesInFiles|TestQuestionsGoToTheirEpisode|TestAnswerTellsOfTokensBeyondTrained
-RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestDecodingDoesNotAllocate|TestForwardIsTheNaiveOne|TestGreedyIsTheSameOnEveryPlatform|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone|TestGeneratingAllocatesOnlyText|TestBudgetOfTheWholeTextIsFullAttention|TestThinkTakesLessMemory|TestThinkThatPrunesNothing|TestBenchWithinABudget|TestReadLoCoMo|$(SLOW))$$
+# Tests of package model that go over all implementations by themselves.
+EACH      := TestChunkedForwardIsTheNaiveOne|TestForwardIsTheNaiveOne|TestGreedyIsTheSameOnEveryPlatform
+RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestDecodingDoesNotAllocate|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone|TestGeneratingAllocatesOnlyText|TestBudgetOfTheWholeTextIsFullAttention|TestThinkTakesLessMemory|TestThinkThatPrunesNothing|TestBenchWithinABudget|TestReadLoCoMo|TestBudgetToOpenTheWholeText|TestGeneratingWithLandmarksAllocatesNothing|TestLandmarkAttentionMass|TestLandmarkMemoryIsBounded|TestLandmarkPrototype|TestLandmarksAreTheNaiveOnes|TestLandmarksOfAnyPieces|TestPlanCoversBlocks|TestPlanCoversLandmarks|TestDecodingWithClustersDoesNotAllocate|$(EACH)|$(SLOW))$$
 
-# What runs once for each implementation of the kernels that the machine has. The kernels' own tests, and those of the
-# model that compare with references, run over all of them by themselves.
-TIERS := . ./attention ./model
+# What runs once for each implementation of the kernels that the machine has. The tests of the kernels and of attention, and
+# those of the model that compare with references, run over all of them by themselves.
+TIERS := . ./model
 
 # What runs on emulated arm64, ten times slower: of package model, that small models write what they do elsewhere.
 QEMU      ?= qemu-aarch64 -cpu max
@@ -58,7 +60,7 @@ short: ## run the tests that take no long time
 .PHONY: tiers
 tiers: ## test models and sessions with each implementation of the kernels that this machine has
 	@names=$$($(GO) run ./cmd/infer version | sed -n 's/.*kernels: \[\(.*\)\].*/\1/p'); [ -n "$$names" ] || exit 1; \
-	for cpu in $$names; do echo "MNEME_CPU=$$cpu"; MNEME_CPU=$$cpu $(GO) test -short -skip '^($(SLOW))$$' $(TIERS) || exit 1; done
+	for cpu in $$names; do echo "MNEME_CPU=$$cpu"; MNEME_CPU=$$cpu $(GO) test -short -skip '^($(EACH)|$(SLOW))$$' $(TIERS) || exit 1; done
 
 .PHONY: race
 race: ## test the packages with goroutines under the race detector (needs a C compiler)

@@ -332,22 +332,22 @@ func equal(a, b *Partial) bool {
 // Queries that are estimated together get what each gets alone, bit for bit, with means of any type and clusters on several
 // pages.
 func TestEstimatedTogetherAsAlone(t *testing.T) {
-	const dim, heads, at, clusters = 64, 3, 5, 300
+	const dim, heads, at, rows, clusters = 64, 3, 5, 500, 170
 	for _, impl := range kernels.Implementations() {
+		rng := rand.New(rand.NewPCG(1, 25))
+		c := clusterRows(t, impl, many(rng, rows, dim), many(rng, rows, dim), clusters)
+		var chosen []int32
+		for j := range int32(len(c.sizes)) {
+			if j%7 != 0 {
+				chosen = append(chosen, j)
+			}
+		}
+		if len(chosen) <= kvcache.PageRows {
+			t.Fatalf("only %d clusters", len(c.sizes))
+		}
 		for _, typ := range []quant.Type{quant.F32, quant.F16, quant.Q8_0} {
-			rng := rand.New(rand.NewPCG(1, 25))
-			c := clusterRows(t, impl, many(rng, 900, dim), many(rng, 900, dim), clusters)
-			var chosen []int32
-			for j := range int32(len(c.sizes)) {
-				if j%7 != 0 {
-					chosen = append(chosen, j)
-				}
-			}
-			if len(chosen) <= kvcache.PageRows {
-				t.Fatalf("only %d clusters", len(c.sizes))
-			}
 			p, s := &Params{Scale: .3}, NewScratch(new(kernels.Scratch))
-			q := queries(randoms(rng, at*heads*dim), nil, heads, dim, dim, 900, 901, 902, 903, 904)
+			q := queries(randoms(rng, at*heads*dim), nil, heads, dim, dim, rows, rows+1, rows+2, rows+3, rows+4)
 			together := emptyPartial(at*heads, dim)
 			together.Estimate(impl, c.estimation(t, impl, typ, q, chosen, s), p, s)
 			for i := range at {

@@ -130,7 +130,11 @@ func TestTopOfEverySize(t *testing.T) {
 
 func TestTopOfMany(t *testing.T) {
 	var s Selector
-	for seed := range uint64(20) {
+	texts := uint64(20)
+	if testing.Short() {
+		texts = 5
+	}
+	for seed := range texts {
 		scores := randoms(rand.New(rand.NewPCG(seed, 2)), 16384)
 		for _, k := range []int{1, 32, 128, 1000} {
 			if got, want := s.Top(nil, scores, k), sortedTop(scores, k); !slices.Equal(got, want) {
