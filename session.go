@@ -211,8 +211,8 @@ func (s *Session) Evaluate(ctx context.Context, tokens []int32, each func(i int,
 	})
 }
 
-// evaluateLogits bounds the logits that are held at a time: 32 MiB.
-const evaluateLogits = 8 << 20
+// evaluateLogits bounds the logits that are held at a time: 16 MiB.
+const evaluateLogits = 4 << 20
 
 // logitsBlock is how many tokens of a block are read at a time where the logits after each are wanted.
 func (m *Model) logitsBlock(block int) int {

@@ -4,7 +4,7 @@ import "github.com/mneme-lm/mneme/attention"
 
 // residentBytes is about how much of a store queries may bring into the process's memory before it is released again: many
 // times what the queries of a token open, little beside the weights of a model.
-const residentBytes = 64 << 20
+const residentBytes = 48 << 20
 
 // aroundBytes is what comes into memory with a piece that is read: systems map what lies around it at the same time.
 const aroundBytes = 64 << 10
