@@ -12,6 +12,10 @@ import (
 // What is planned for summaries is what they take once all rows that can be are in blocks, and not less before.
 func TestIndexBytes(t *testing.T) {
 	const keyDim, valueDim = 32, 64
+	rows := 2500
+	if testing.Short() {
+		rows = 1000
+	}
 	impl, err := kernels.Choose("")
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +32,7 @@ func TestIndexBytes(t *testing.T) {
 			}
 			key, value, vector := make([]byte, c.wide.key), make([]byte, c.wide.value), make([]float32, keyDim)
 			rng := rand.New(rand.NewPCG(6, 1))
-			for n := 1; n <= 2500; n++ {
+			for n := 1; n <= rows; n++ {
 				if _, err := c.Append([]int32{int32(n)}); err != nil {
 					t.Fatal(err)
 				}
@@ -45,7 +49,7 @@ func TestIndexBytes(t *testing.T) {
 						}
 					}
 				}
-				if n%97 != 0 && n != 2500 {
+				if n%97 != 0 && n != rows {
 					continue
 				}
 				for l := range cfg.Layers {

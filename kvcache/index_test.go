@@ -279,11 +279,15 @@ func newIndexed(t interface{ Fatal(...any) }, cfg Config) *indexed {
 
 // Summaries are what their definitions say, of rows of every type, whichever kernels make them.
 func TestSummariesAreTheirDefinitions(t *testing.T) {
+	rows := 3*PageRows + 77
+	if testing.Short() {
+		rows = PageRows + 77
+	}
 	for _, impl := range kernels.Implementations() {
 		for _, typ := range []quant.Type{quant.F32, quant.F16, quant.Q8_0} {
 			for _, x := range indexes {
 				c := newIndexed(t, shaped(x, typ))
-				c.read(t, 3*PageRows+77, 0)
+				c.read(t, rows, 0)
 				c.seal(t, impl, 20)
 				if left := c.Unsealed(); left < 20 || left >= 20+x.step() || c.Index(1, 1).Sealed != c.Sealed() {
 					t.Fatalf("%+v: %d rows are left", x, left)
