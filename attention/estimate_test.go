@@ -319,7 +319,7 @@ func TestEstimateOfNothing(t *testing.T) {
 		}
 		nothing := emptyPartial(heads, dim)
 		nothing.Estimate(impl, c.estimation(t, impl, quant.F32, q, nil, s), &Params{Scale: .25}, s)
-		if clear := emptyPartial(heads, dim); !equal(&nothing, &clear) {
+		if empty := emptyPartial(heads, dim); !equal(&nothing, &empty) {
 			t.Errorf("%s: estimating no cluster made %+v of nothing", impl.Name, nothing)
 		}
 	}

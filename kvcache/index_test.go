@@ -255,7 +255,7 @@ func (c *indexed) summarize(t interface{ Fatal(...any) }, rows []stored) [][]flo
 	}
 	switch c.cfg.Index.Summary {
 	case Bounds:
-		return [][]float64{append(most, least...)}
+		return [][]float64{slices.Concat(most, least)}
 	case Landmark:
 		return [][]float64{last}
 	}

@@ -120,14 +120,15 @@ func (p *Params) Done() error {
 	if p.err != nil {
 		return p.err
 	}
-	for _, key := range slices.Sorted(maps.Keys(p.left)) {
-		if len(p.known) == 0 {
-			return fmt.Errorf("%s has no parameters, and no %s", p.owner, key)
-		}
-		slices.Sort(p.known)
-		return fmt.Errorf("%s has no parameter %s (it has %s)", p.owner, key, strings.Join(p.known, ", "))
+	if len(p.left) == 0 {
+		return nil
 	}
-	return nil
+	key := slices.Min(slices.Collect(maps.Keys(p.left)))
+	if len(p.known) == 0 {
+		return fmt.Errorf("%s has no parameters, and no %s", p.owner, key)
+	}
+	slices.Sort(p.known)
+	return fmt.Errorf("%s has no parameter %s (it has %s)", p.owner, key, strings.Join(p.known, ", "))
 }
 
 // Known lists the parameters that were asked for.

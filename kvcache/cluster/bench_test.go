@@ -26,6 +26,7 @@ func BenchmarkKMeans(b *testing.B) {
 				}
 				name := fmt.Sprintf("%s/%dx%d", impl.Name, n, dim)
 				perRow := func(b *testing.B) {
+					b.Helper()
 					b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 				}
 				b.Run(name+"/all", func(b *testing.B) {

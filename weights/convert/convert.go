@@ -63,7 +63,7 @@ func Convert(ctx context.Context, dst, src string, opts Options) (*Converted, er
 	if err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
 	}
-	defer m.close()
+	defer func() { _ = m.close() }() // it was only read
 	if err := refuseOverwrite(dst, m.paths); err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
 	}

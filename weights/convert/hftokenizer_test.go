@@ -130,7 +130,7 @@ func TestRealTokenizers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, make := range map[string]func(md *weights.Metadata, tokens []string, kinds []int32) object{
+	for name, document := range map[string]func(md *weights.Metadata, tokens []string, kinds []int32) object{
 		"gpt-2":     byteLevel(gpt2Steps, false),
 		"llama-bpe": byteLevel(llama3Steps, true),
 		"qwen2":     byteLevel(qwen2Steps, false),
@@ -149,7 +149,7 @@ func TestRealTokenizers(t *testing.T) {
 		eos, _ := f.Metadata().Uint("tokenizer.ggml.eos_token_id")
 		bos, _ := f.Metadata().Uint("tokenizer.ggml.bos_token_id")
 		roles := object{"eos_token": tokens[eos], "bos_token": object{"content": tokens[bos], "lstrip": false}, "add_bos_token": name != "gpt-2" && name != "qwen2"}
-		md, err := convertTokenizer(t, make(f.Metadata(), tokens, kinds), roles, len(tokens))
+		md, err := convertTokenizer(t, document(f.Metadata(), tokens, kinds), roles, len(tokens))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -198,7 +198,7 @@ func smallSPM() object {
 		const digits = "0123456789ABCDEF"
 		tokens, kinds = append(tokens, "<0x"+digits[b>>4:b>>4+1]+digits[b&15:b&15+1]+">"), append(kinds, int32(tokenizer.KindByte))
 	}
-	scores := make([]float32, len(tokens))
+	scores := slices.Repeat([]float32{0}, len(tokens))
 	for i, token := range []string{"ab", "▁a", "▁ab", "abab", "▁", "a", "b"} {
 		tokens, kinds, scores = append(tokens, token), append(kinds, int32(tokenizer.KindNormal)), append(scores, -float32(i))
 	}

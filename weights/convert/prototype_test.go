@@ -91,7 +91,7 @@ func TestPrototypeLandmark(t *testing.T) {
 }
 
 func TestPrototypeRefused(t *testing.T) {
-	config := func(old, new string) string { return strings.Replace(fullConfig, old, new, 1) }
+	config := func(from, to string) string { return strings.Replace(fullConfig, from, to, 1) }
 	for config, want := range map[string]string{
 		"":                                            "configuration",
 		"[]":                                          "configuration",

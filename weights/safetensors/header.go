@@ -73,7 +73,7 @@ func newReader(text []byte) reader {
 // token returns the next token.
 func (r reader) token() (json.Token, error) {
 	t, err := r.Token()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return t, err
@@ -122,7 +122,7 @@ func (r reader) string() (string, error) {
 
 // end is an error if anything but spaces is left.
 func (r reader) end() error {
-	if _, err := r.Token(); err != io.EOF {
+	if _, err := r.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("something follows the object")
 	}
 	return nil
