@@ -10,12 +10,12 @@ BUILD_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd
 # The packages that start goroutines or are called from many. Under the race detector, which is an order of magnitude
 # slower, the longest tests are left out: other tests share memory between threads in the same ways.
 RACE      := . ./bench ./cmd/infer ./internal/... ./kernels ./kvcache ./model ./tokenizer ./weights ./weights/internal/... ./weights/synth
-# Tests of a session on its own, one goroutine and much arithmetic, that the race detector and the slowest kernels need not
+# Tests of much arithmetic, most of them of a session on its own, that the race detector and the slowest kernels need not
 # repeat.
-SLOW      := TestBudgetIsNeverExceeded|TestThinkWithinBudget|TestStream|TestSessionAtRandom|TestEpisodesGrowAndAreBuiltAnew|TestEpisodesInFiles|TestQuestionsGoToTheirEpisode|TestAnswerTellsOfTokensBeyondTrained
+SLOW      := TestBudgetIsNeverExceeded|TestThinkWithinBudget|TestStream|TestSessionAtRandom|TestEpisodesGrowAndAreBuiltAnew|TestEpisodesInFiles|TestQuestionsGoToTheirEpisode|TestAnswerTellsOfTokensBeyondTrained|TestOpenedBlocksAreSharedOut|TestPlanCoversBlocks|TestPlanCoversLandmarks
 # Tests of package model that choose the implementations by themselves.
 EACH      := TestChunkedForwardIsTheNaiveOne|TestForwardIsTheNaiveOne|TestGreedyIsTheSameOnEveryPlatform|TestRepackedLogitsAreTheSame
-RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestDecodingDoesNotAllocate|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone|TestGeneratingAllocatesOnlyText|TestBudgetOfTheWholeTextIsFullAttention|TestThinkTakesLessMemory|TestThinkThatPrunesNothing|TestBenchWithinABudget|TestReadLoCoMo|TestBudgetToOpenTheWholeText|TestGeneratingWithLandmarksAllocatesNothing|TestLandmarkAttentionMass|TestLandmarkMemoryIsBounded|TestLandmarkPrototype|TestLandmarksAreTheNaiveOnes|TestLandmarksOfAnyPieces|TestPlanCoversBlocks|TestPlanCoversLandmarks|TestDecodingWithClustersDoesNotAllocate|TestClustersAfterTruncation|TestOpenedBlocksAreSharedOut|TestWorkIsTheFilesMatrices|$(EACH)|$(SLOW))$$
+RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestDecodingDoesNotAllocate|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone|TestGeneratingAllocatesOnlyText|TestBudgetOfTheWholeTextIsFullAttention|TestThinkTakesLessMemory|TestThinkThatPrunesNothing|TestBenchWithinABudget|TestReadLoCoMo|TestBudgetToOpenTheWholeText|TestGeneratingWithLandmarksAllocatesNothing|TestLandmarkAttentionMass|TestLandmarkMemoryIsBounded|TestLandmarkPrototype|TestLandmarksAreTheNaiveOnes|TestLandmarksOfAnyPieces|TestDecodingWithClustersDoesNotAllocate|TestClustersAfterTruncation|TestWorkIsTheFilesMatrices|$(EACH)|$(SLOW))$$
 
 # What runs once for each implementation of the kernels that the machine has. The tests of the kernels and of attention, and
 # those of the model that compare with references, run over all of them by themselves.

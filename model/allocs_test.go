@@ -28,6 +28,9 @@ func TestDecodingDoesNotAllocate(t *testing.T) {
 				if _, err := rows.RowBytes(m.KeyDim); err != nil {
 					continue // heads that the type's blocks do not fit
 				}
+				if testing.Short() && weights != quant.Q4_0 && rows != quant.F16 {
+					continue
+				}
 				for _, threads := range []int{1, 2} {
 					t.Run(fmt.Sprintf("%s/%s/cache=%s/threads=%d", name, weights, rows, threads), func(t *testing.T) {
 						decodeWithoutAllocating(t, m, rows, threads)
