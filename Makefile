@@ -9,13 +9,15 @@ BUILD_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd
 
 # The packages that start goroutines or are called from many. Under the race detector, which is an order of magnitude
 # slower, the longest tests are left out: other tests share memory between threads in the same ways.
-RACE      := . ./bench ./cmd/infer ./internal/... ./kernels ./kvcache ./model ./tokenizer ./weights ./weights/internal/... ./weights/synth
+RACE      := . ./bench ./cmd/infer ./internal/... ./kvcache ./model ./tokenizer ./weights ./weights/internal/... ./weights/synth
+# Of the kernels only the team of threads has more than one.
+RACE_TEAM := Team|Barrier|Stop
 # Tests of much arithmetic, most of them of a session on its own, that the race detector and the slowest kernels need not
 # repeat.
 SLOW      := TestBudgetIsNeverExceeded|TestThinkWithinBudget|TestStream|TestSessionAtRandom|TestEpisodesGrowAndAreBuiltAnew|TestEpisodesInFiles|TestQuestionsGoToTheirEpisode|TestAnswerTellsOfTokensBeyondTrained|TestOpenedBlocksAreSharedOut|TestPlanCoversBlocks|TestPlanCoversLandmarks
 # Tests of package model that choose the implementations by themselves.
 EACH      := TestChunkedForwardIsTheNaiveOne|TestForwardIsTheNaiveOne|TestGreedyIsTheSameOnEveryPlatform|TestRepackedLogitsAreTheSame
-RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestDecodingDoesNotAllocate|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone|TestGeneratingAllocatesOnlyText|TestBudgetOfTheWholeTextIsFullAttention|TestThinkTakesLessMemory|TestThinkThatPrunesNothing|TestBenchWithinABudget|TestReadLoCoMo|TestBudgetToOpenTheWholeText|TestGeneratingWithLandmarksAllocatesNothing|TestLandmarkAttentionMass|TestLandmarkMemoryIsBounded|TestLandmarkPrototype|TestLandmarksAreTheNaiveOnes|TestLandmarksOfAnyPieces|TestDecodingWithClustersDoesNotAllocate|TestClustersAfterTruncation|TestWorkIsTheFilesMatrices|$(EACH)|$(SLOW))$$
+RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestGolden|TestDecodingDoesNotAllocate|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone|TestGeneratingAllocatesOnlyText|TestBudgetOfTheWholeTextIsFullAttention|TestThinkTakesLessMemory|TestThinkThatPrunesNothing|TestBenchWithinABudget|TestReadLoCoMo|TestBudgetToOpenTheWholeText|TestGeneratingWithLandmarksAllocatesNothing|TestLandmarkAttentionMass|TestLandmarkMemoryIsBounded|TestLandmarkPrototype|TestLandmarksAreTheNaiveOnes|TestLandmarksOfAnyPieces|TestDecodingWithClustersDoesNotAllocate|TestClustersAfterTruncation|TestWorkIsTheFilesMatrices|$(EACH)|$(SLOW))$$
 
 # What runs once for each implementation of the kernels that the machine has. The tests of the kernels and of attention, and
 # those of the model that compare with references, run over all of them by themselves.
@@ -65,6 +67,7 @@ tiers: ## test models and sessions with each implementation of the kernels that 
 .PHONY: race
 race: ## test the packages with goroutines under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -short -skip '$(RACE_SKIP)' $(RACE)
+	CGO_ENABLED=1 $(GO) test -race -run '$(RACE_TEAM)' ./kernels
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s)
