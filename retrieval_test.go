@@ -18,9 +18,12 @@ var retrievals = []string{
 	"retrieval:summary=clusters,segment=64,local=16", "retrieval:summary=clusters,segment=48,local=8,estimate=0.3",
 }
 
-// eachRetrieval runs a test with all of them.
+// eachRetrieval runs a test with all of them, short tests with the first and the last.
 func eachRetrieval(t *testing.T, test func(t *testing.T, method string)) {
-	for _, method := range retrievals {
+	for i, method := range retrievals {
+		if testing.Short() && i > 0 && i < len(retrievals)-1 {
+			continue
+		}
 		t.Run(method, func(t *testing.T) { test(t, method) })
 	}
 }
