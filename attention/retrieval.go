@@ -210,11 +210,13 @@ func (s *Scratch) choice(r *Retrieval, q *Queries, view *kvcache.View) *choice {
 	return c
 }
 
-// twoLevels is the number of blocks from which groups of them are looked at first: below, to look at all blocks is as fast.
-// candidates is how many times as many blocks are then looked at as will be opened.
+// twoLevels is the number of blocks from which groups of them are looked at first, and candidates how many times as many blocks
+// are then looked at as will be opened. Groups hide some of the best blocks: of 4,093 blocks they are chosen for a query in 9 µs
+// in place of 18, but hold 77% of the attention in place of 85% (BenchmarkOpen, means). So this is for texts whose
+// summaries would take longer than the rows that are opened.
 const (
-	twoLevels  = 1024
-	candidates = 8
+	twoLevels  = 4096
+	candidates = 16
 )
 
 // scan scores the blocks that come into question, for each of which there is a worth afterwards.

@@ -127,7 +127,7 @@ func TestBlocksThatPromiseTheMostAreOpened(t *testing.T) {
 
 // However long the text is, a row that a query asks for is found: of many thousands of blocks most are looked at in groups.
 func TestANeedleIsFound(t *testing.T) {
-	const n, dim = 16 + 1500*16 + 30, 16
+	const n, dim = 16 + 4500*16 + 30, 16
 	rng := rand.New(rand.NewPCG(7, 1))
 	keys := many(rng, n, dim)
 	p := &Params{Scale: 1}
