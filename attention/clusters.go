@@ -8,46 +8,21 @@ import (
 	"github.com/mneme-lm/mneme/kvcache"
 )
 
-// openClusters chooses what queries open and estimate of rows in clusters (Chen et al. 2025, RetroInfer). Clusters rank by their
+// openClusters chooses what queries open, in so many rows, and estimate of rows in clusters (Chen et al. 2025, RetroInfer). Clusters rank by their
 // centroids. They are opened in this order while the budget has room for an average one, but for those that are too large for
 // what is left. Of all others the best ones are estimated.
-func (r *Retrieval) openClusters(impl *kernels.Implementation, q *Queries, view *kvcache.View, index *kvcache.IndexView, fresh int, p *Params, s *Scratch, to *Opened) {
-	if view.Rows()-fresh < r.Rows {
-		to.All(view)
-		return
-	}
-	s.pack(q, view)
-	c := s.choice(r, q, view)
+func (r *Retrieval) openClusters(impl *kernels.Implementation, c *choice, view *kvcache.View, index *kvcache.IndexView, rows int, p *Params, s *Scratch, to *Opened) {
 	n := index.Blocks.Rows()
 	c.begin(n)
 	c.add(impl, &index.Blocks, 0, n, s)
-	c.rateClusters(impl, p)
-	opened := c.within(r.Rows-r.Index.Sinks-(view.Rows()-fresh+1-index.Sealed), r.Index.Block, index)
+	c.rate(impl, p)
+	opened := c.within(rows, r.Index.Block, index)
 	to.begin(view)
 	to.blocks(view, index, r.Index.Sinks, opened)
 	to.level()
 	if k := int(math.Round(r.Estimate * float64(n))); k > 0 {
 		to.estimate(impl, c, c.others(k, opened), index, p, s)
 	}
-}
-
-// rateClusters sets the candidates' worth, and leaves their scores as they are.
-func (c *choice) rateClusters(impl *kernels.Implementation, p *Params) {
-	n := len(c.blocks)
-	c.worth = c.scores[:n]
-	if len(c.scores) == c.stride {
-		return
-	}
-	memory := room(&c.shares, 2*c.stride)
-	sum, row := memory[:c.stride], memory[c.stride:]
-	clear(sum)
-	for i := 0; i < len(c.scores); i += c.stride {
-		copy(row, c.scores[i:i+n])
-		fill(row[n:], hidden)
-		_, all := impl.Softmax(row, p.Scale, hidden)
-		impl.Axpy(1/all, row, sum)
-	}
-	c.worth = sum[:n]
 }
 
 // within returns the clusters to open in so many rows, ascending. An average one has average rows.

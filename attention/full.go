@@ -158,7 +158,7 @@ func (s *Scratch) span(impl *kernels.Implementation, q *Queries, view *kvcache.V
 	n := kernels.WholeGroups(high - low)
 	valueSize := view.ValueBytes
 	m := len(q.Positions) * q.Heads
-	scores := s.room(&s.scores, m*max(n, kvcache.PageRows))[:m*n] // a page's at once: the next token has one row more
+	scores := room(&s.scores, m*max(n, kvcache.PageRows))[:m*n] // a page's at once: the next token has one row more
 	s.product(impl, q, view, span, low, n, scores, n)
 	if q.Kept != nil {
 		for h := range m {
@@ -182,10 +182,7 @@ func (s *Scratch) weigh(impl *kernels.Implementation, scores []float32, from, en
 		return
 	}
 	most, sum := p.softmax(impl, scores, from, end, to.most[h])
-	if most > to.most[h] {
-		to.rescale(h, exp(to.most[h]-most))
-		to.most[h] = most
-	}
+	to.raise(h, most)
 	to.sum[h] += sum
 }
 

@@ -118,7 +118,7 @@ func (r *Reading) Score(impl *kernels.Implementation, query, scores []float32, s
 		return
 	}
 	recent := r.Stored - r.Slots.Slots() + 1 // the first block that is not in slot 0
-	turned := s.room(&s.signed, len(query))
+	turned := room(&s.signed, len(query))
 	for block := 0; block < r.Stored; {
 		end := block + 1
 		if block < recent {
@@ -127,24 +127,8 @@ func (r *Reading) Score(impl *kernels.Implementation, query, scores []float32, s
 		copy(turned, query)
 		pairs, slot := r.Turn.Pairs, r.Slot(block)
 		r.Rotate(turned, r.Cos[slot*pairs:(slot+1)*pairs], r.Sin[slot*pairs:(slot+1)*pairs])
-		r.products(impl, turned, block, end, scores, s)
+		s.scoreRows(impl, turned, &r.Index.Blocks, r.oldest()+block, r.oldest()+end, nil, scores[block:end])
 		block = end
-	}
-}
-
-// products multiplies a query by the landmarks of blocks [from, to).
-func (r *Reading) products(impl *kernels.Implementation, query []float32, from, to int, scores []float32, s *Scratch) {
-	view, first := &r.Index.Blocks, r.oldest()
-	for from < to {
-		span := &view.Spans[(first+from)/kvcache.PageRows]
-		in := first + from - span.First
-		low := in / kernels.KeyGroup * kernels.KeyGroup
-		n := min(to-from, span.Rows()-in)
-		whole := kernels.WholeGroups(in + n - low)
-		out := s.room(&s.scores, kvcache.PageRows)[:whole]
-		impl.Scores(out, whole, query, len(query), span.Keys[low*view.KeyBytes:(low+whole)*view.KeyBytes], view.Type, whole, nil, s.kernels)
-		copy(scores[from:from+n], out[in-low:])
-		from += n
 	}
 }
 
@@ -198,7 +182,7 @@ func (r *Reading) fold(impl *kernels.Implementation, query []float32, first, pos
 // block's landmark, if that is before end.
 func (r *Reading) rows(impl *kernels.Implementation, query []float32, from, to, end, position int, t *Partial, p *Params, s *Scratch) (gate float32) {
 	n := to - from
-	scores := s.room(&s.signed, kernels.WholeGroups(end-from))
+	scores := room(&s.signed, kernels.WholeGroups(end-from))
 	r.score(impl, query, from, end, position, scores, s)
 	if end > to {
 		gate = p.scaled(impl, scores[n], s)
@@ -218,17 +202,29 @@ func (r *Reading) rows(impl *kernels.Implementation, query []float32, from, to, 
 
 // score multiplies the query by the keys of rows [from, to), rotated to positions from the given one on.
 func (r *Reading) score(impl *kernels.Implementation, query []float32, from, to, position int, scores []float32, s *Scratch) {
+	turn := *r.Turn
+	turn.First += position
+	s.scoreRows(impl, query, r.View, from, to, &turn, scores)
+}
+
+// scoreRows multiplies one query by the keys of rows [from, to) of a view of whole pages. A turn, if it is not nil, rotates them:
+// its First is the column of the first of these rows.
+func (s *Scratch) scoreRows(impl *kernels.Implementation, query []float32, view *kvcache.View, from, to int, turn *kernels.Turn, scores []float32) {
+	size := view.KeyBytes
 	for at := from; at < to; {
-		span := &r.View.Spans[at/kvcache.PageRows]
+		span := &view.Spans[at/kvcache.PageRows]
 		in := at - span.First
 		low := in / kernels.KeyGroup * kernels.KeyGroup
 		n := min(to-at, span.Rows()-in)
 		whole := kernels.WholeGroups(in + n - low)
-		s.turn = *r.Turn
-		s.turn.First += position + at - from - (in - low)
-		out := s.room(&s.scores, kvcache.PageRows)[:whole]
-		size := r.View.KeyBytes
-		impl.Scores(out, whole, query, r.View.KeyDim, span.Keys[low*size:(low+whole)*size], r.View.Type, whole, &s.turn, s.kernels)
+		var by *kernels.Turn
+		if turn != nil {
+			s.turn = *turn
+			s.turn.First += at - from - (in - low)
+			by = &s.turn
+		}
+		out := room(&s.scores, kvcache.PageRows)[:whole]
+		impl.Scores(out, whole, query, view.KeyDim, span.Keys[low*size:(low+whole)*size], view.Type, whole, by, s.kernels)
 		copy(scores[at-from:at-from+n], out[in-low:])
 		at += n
 	}

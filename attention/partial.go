@@ -125,16 +125,9 @@ type Scratch struct {
 // NewScratch makes scratch memory that shares a thread's kernel scratch.
 func NewScratch(k *kernels.Scratch) *Scratch { return &Scratch{kernels: k} }
 
-func (s *Scratch) room(p *[]float32, n int) []float32 {
-	if cap(*p) < n {
-		*p = make([]float32, n)
-	}
-	return (*p)[:n]
-}
-
 // partial makes an empty Partial in memory of the scratch's.
 func (s *Scratch) partial(p *[]float32, queries int, view *kvcache.View) Partial {
-	t := NewPartial(s.room(p, PartialFloats(queries, view.ValueDim)), queries, view.ValueDim)
+	t := NewPartial(room(p, PartialFloats(queries, view.ValueDim)), queries, view.ValueDim)
 	t.clear()
 	return t
 }
@@ -145,7 +138,7 @@ func (s *Scratch) pack(q *Queries, view *kvcache.View) {
 	if len(q.Positions) == 1 {
 		s.queries = q.Q[:n]
 	} else {
-		s.queries = s.room(&s.packed, len(q.Positions)*n)
+		s.queries = room(&s.packed, len(q.Positions)*n)
 		for i := range q.Positions {
 			copy(s.queries[i*n:(i+1)*n], q.Q[i*q.QStride:])
 		}

@@ -131,25 +131,22 @@ func (o *Opened) add(view *kvcache.View, from, to int) {
 	o.View.Spans = o.spans
 }
 
-// blocks is how many blocks are opened of a text of so many rows, of which the last ones are fresh: read together, beside
-// each other. The first of them counts, the others are beyond the budget.
-func (r *Retrieval) blocks(rows, sealed, fresh int) int {
-	return (r.Rows - r.Index.Sinks - (rows - fresh + 1 - sealed)) / r.Index.Block
-}
-
-// Open chooses what queries that share a KV head open of its rows, of which so many were read together with the queries.
+// Open chooses what queries that share a KV head open of its rows, of which so many are fresh: read together with the queries.
+// The first of these counts, the others are beyond the budget.
 func (r *Retrieval) Open(impl *kernels.Implementation, q *Queries, view *kvcache.View, index *kvcache.IndexView, fresh int, p *Params, s *Scratch, to *Opened) {
-	if r.Index.Summary == kvcache.Centroid {
-		r.openClusters(impl, q, view, index, fresh, p, s, to)
-		return
-	}
-	n, k := index.Blocks.Rows(), r.blocks(view.Rows(), index.Sealed, fresh)
-	if k >= n || view.Rows()-fresh < r.Rows {
+	past := view.Rows() - fresh
+	rows := r.Rows - r.Index.Sinks - (past + 1 - index.Sealed) // left for blocks
+	if past < r.Rows || r.Index.Summary != kvcache.Centroid && rows/r.Index.Block >= index.Blocks.Rows() {
 		to.All(view)
 		return
 	}
 	s.pack(q, view)
 	c := s.choice(r, q, view)
+	if r.Index.Summary == kvcache.Centroid {
+		r.openClusters(impl, c, view, index, rows, p, s, to)
+		return
+	}
+	k := rows / r.Index.Block
 	c.scan(impl, index, k, p, s)
 	to.begin(view)
 	c.top(k)
@@ -182,8 +179,7 @@ type choice struct {
 	selector Selector
 
 	// Of clusters.
-	shares     []float32 // sums of softmaxes
-	ranks      []uint64  // of the best
+	ranks      []uint64 // of the best
 	opened     []int32
 	sizes      []int32 // of those that are estimated
 	estimation Estimation
@@ -199,7 +195,7 @@ func (s *Scratch) choice(r *Retrieval, q *Queries, view *kvcache.View) *choice {
 	}
 	// The largest product of a query with any key within bounds is Σ max(q·most, q·least), that of (q⁺, q⁻) with both.
 	m := len(s.queries) / c.dim
-	c.queries = s.room(&s.signed, 2*len(s.queries))
+	c.queries = room(&s.signed, 2*len(s.queries))
 	for i := range m {
 		to := c.queries[2*i*c.dim:]
 		for d, v := range s.queries[i*c.dim : (i+1)*c.dim] {
@@ -279,26 +275,15 @@ func (c *choice) add(impl *kernels.Implementation, view *kvcache.View, from, to 
 	}
 }
 
-// rate sets the candidates' worth: for one query the score, for several the sum of the softmax of each one's scores.
+// rate sets the candidates' worth: for one query the score, for several the sum of the softmax of each one's scores. The scores
+// stay as they are.
 func (c *choice) rate(impl *kernels.Implementation, p *Params) {
-	n := len(c.blocks)
-	if len(c.scores) == c.stride {
-		c.worth = c.scores[:n]
-		return
-	}
-	for i := 0; i < len(c.scores); i += c.stride {
-		row := c.scores[i : i+c.stride]
-		fill(row[n:], hidden)
-		_, sum := impl.Softmax(row, p.Scale, hidden)
-		if i == 0 {
-			for j := range row {
-				row[j] /= sum
-			}
-			continue
-		}
-		impl.Axpy(1/sum, row, c.scores[:c.stride])
-	}
+	m, n := len(c.queries)/c.dim, len(c.blocks)
 	c.worth = c.scores[:n]
+	if m > 1 {
+		b := BlockScores{Scores: c.scores, Tokens: m, Heads: 1, Blocks: n, Stride: c.stride, Scale: p.Scale}
+		c.worth = c.selector.pool(impl, &b, 0, 1, m, true)
+	}
 }
 
 // top leaves the k best candidates, in their order. Of those with the same worth the newer ones stay.

@@ -80,6 +80,13 @@ func (p *part) put(first int, keys, values []byte) {
 	}
 }
 
+// copyRow copies row i, in its stored form, as much of the value as there is room for.
+func (p *part) copyRow(i int, key, value []byte) {
+	pg, at := p.pages[i/PageRows], i%PageRows
+	kernels.TakeKey(key, p.pool.typ, p.pool.keyDim, at, pg.keys)
+	copy(value, pg.values[at*p.pool.value:])
+}
+
 // keep drops all rows but those whose numbers are given, which ascend. Pages that no row is left for are given back.
 func (p *part) keep(rows []int32) {
 	same := leading(rows)
@@ -166,10 +173,8 @@ func (p *part) reorder(first int, order []int32) {
 	k, v := p.pool.key, p.pool.value
 	keys, values, positions := make([]byte, len(order)*k), make([]byte, len(order)*v), make([]int32, len(order))
 	for i, from := range order {
-		pg, at := p.pages[(first+int(from))/PageRows], (first+int(from))%PageRows
-		kernels.TakeKey(keys[i*k:(i+1)*k], p.pool.typ, p.pool.keyDim, at, pg.keys)
-		copy(values[i*v:(i+1)*v], pg.values[at*v:])
-		positions[i] = pg.positions[at]
+		p.copyRow(first+int(from), keys[i*k:(i+1)*k], values[i*v:(i+1)*v])
+		positions[i] = p.position(first + int(from))
 	}
 	for at := first / PageRows; at < pagesOf(first+len(order)); at++ {
 		p.writable(at, min(PageRows, p.rows-at*PageRows))

@@ -1,7 +1,5 @@
 package kvcache
 
-import "github.com/mneme-lm/mneme/kernels"
-
 // Tail is a copy of a cache's newest rows.
 type Tail struct {
 	first        int // number of the first of them
@@ -15,14 +13,13 @@ func (c *Cache) Tail(first int) *Tail {
 	t := &Tail{first: first}
 	for i := range c.lists {
 		p := &c.lists[i].wide
-		keys, values := make([]byte, n*c.wide.key), make([]byte, n*c.wide.value)
+		k, v := p.pool.key, p.pool.value
+		keys, values := make([]byte, n*k), make([]byte, n*v)
 		for j := range n {
 			row := p.rows - n + j
-			pg, at := p.pages[row/PageRows], row%PageRows
-			kernels.TakeKey(keys[j*c.wide.key:(j+1)*c.wide.key], c.wide.typ, c.wide.keyDim, at, pg.keys)
-			copy(values[j*c.wide.value:], pg.values[at*c.wide.value:(at+1)*c.wide.value])
+			p.copyRow(row, keys[j*k:(j+1)*k], values[j*v:(j+1)*v])
 			if i == 0 {
-				t.positions = append(t.positions, pg.positions[at])
+				t.positions = append(t.positions, p.position(row))
 			}
 		}
 		t.keys, t.values = append(t.keys, keys), append(t.values, values)
