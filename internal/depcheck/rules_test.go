@@ -27,6 +27,8 @@ const (
 	term        = "golang.org/x/term"
 	arch        = "golang.org/x/arch"
 	gorgonia    = "gorgonia.org"
+	gonum       = "gonum.org/v1/gonum"   // the BLAS that Gorgonia asks for
+	hm          = "github.com/chewxy/hm" // the types of Gorgonia's operations
 )
 
 // below lists the rooms under package mneme.
@@ -54,7 +56,7 @@ var rules = map[string]rule{
 	"sample":              {},
 	".":                   {rooms: []string{"model", "attention", "kvcache", "internal/atomicfile", "internal/filemem", "internal/statefile", "kvcache/episodic", "kernels", "tokenizer", "sample", "weights", "weights/quant", "internal/sysmem"}},
 	"bench":               {rooms: append([]string{"."}, below...)},
-	"train":               {rooms: append([]string{"."}, below...), modules: []string{gorgonia}},
+	"train":               {rooms: append([]string{"."}, below...), modules: []string{gorgonia, gonum, hm}},
 	"server":              {rooms: append([]string{"."}, below...)},
 	"cmd":                 {rooms: []string{"*"}, modules: []string{cobra, pflag, progressbar, sys, term}},
 	"internal/atomicfile": {modules: []string{sys}},
