@@ -1,0 +1,176 @@
+package train
+
+import (
+	"fmt"
+	"math"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/mneme-lm/mneme/kernels"
+)
+
+// Sight says which earlier rows of its text a query sees, itself always among them. At most one of its fields is set; without
+// one, a query sees all.
+type Sight struct {
+	Window int // so many rows, the query's own among them
+	Chunk  int // those of its own piece of the text, which is cut into pieces of so many
+}
+
+// first returns the first row that the query at a position sees.
+func (s Sight) first(position int) int {
+	switch {
+	case s.Window > 0:
+		return max(0, position-s.Window+1)
+	case s.Chunk > 0:
+		return position / s.Chunk * s.Chunk
+	}
+	return 0
+}
+
+// Attention returns [rows, heads·dim], causal attention by the softmax of q·k/√dim, for rows qkv [rows, 3·heads·dim].
+func (c Compute) Attention(qkv *gorgonia.Node, h Heads, s Sight) (*gorgonia.Node, error) {
+	return apply(newAttention(c, h, s), qkv)
+}
+
+// attention goes through the queries of a text and head in tiles: of a tile's weights only those are computed that some query
+// of it may have. Its gradient computes the weights once more, so that nothing of the size of the text's square is kept.
+type attention struct {
+	c     Compute
+	h     Heads
+	s     Sight
+	tiles []tile // of each thread
+}
+
+// tile is the memory for the weights of some queries, and for gradients with respect to them.
+type tile struct{ w, d []float32 }
+
+// tileRows is the most queries of a tile.
+const tileRows = 64
+
+func newAttention(c Compute, h Heads, s Sight) *attention {
+	return &attention{c, h, s, make([]tile, c.Team.Threads())}
+}
+
+func (*attention) String() string { return "attention" }
+
+func (a *attention) shape(in []tensor.Shape) (tensor.Shape, error) {
+	if err := wantDims(in, 2); err != nil {
+		return nil, err
+	}
+	if a.s.Window < 0 || a.s.Chunk < 0 || a.s.Window > 0 && a.s.Chunk > 0 {
+		return nil, fmt.Errorf("a window of %d and chunks of %d", a.s.Window, a.s.Chunk)
+	}
+	return tensor.Shape{in[0][0], a.h.width()}, a.h.check(in[0])
+}
+
+// heads has the team call body for each text and head: where its first row begins in rows of qkv, and in those of results.
+func (a *attention) heads(rows int, body func(w *kernels.Worker, t *tile, qkv, result int)) error {
+	n := a.h.width()
+	return a.c.each(rows/a.h.Length*a.h.Count, 1, func(w *kernels.Worker, from, to int) {
+		t := &a.tiles[w.ID]
+		if t.w == nil {
+			size := tileRows * kernels.WholeGroups(a.h.Length)
+			t.w, t.d = make([]float32, size), make([]float32, size)
+		}
+		for i := from; i < to; i++ {
+			row, at := i/a.h.Count*a.h.Length, i%a.h.Count*a.h.Dim
+			body(w, t, row*3*n+at, row*n+at)
+		}
+	})
+}
+
+// weigh makes w [to−from, stride] the weights of the queries [from, to) for the keys [first, to), from q and k, whose rows are
+// apart by ld. All others are 0.
+func (a *attention) weigh(w *kernels.Worker, weights []float32, stride int, q, k []float32, ld, first, from, to int) {
+	a.c.Impl.Gemm(&kernels.Gemm{
+		TransB: true, M: to - from, N: to - first, K: a.h.Dim, Alpha: float32(1 / math.Sqrt(float64(a.h.Dim))),
+		A: q[from*ld:], LDA: ld, B: k[first*ld:], LDB: ld, C: weights, LDC: stride,
+	}, &w.Scratch)
+	hidden := float32(math.Inf(-1))
+	for i := from; i < to; i++ {
+		row := weights[(i-from)*stride:][:stride]
+		for j := range row[:a.s.first(i)-first] {
+			row[j] = hidden
+		}
+		for j := i + 1 - first; j < stride; j++ {
+			row[j] = hidden
+		}
+		_, sum := a.c.Impl.Softmax(row, 1, -math.MaxFloat32)
+		by := 1 / sum
+		for j := range row {
+			row[j] *= by
+		}
+	}
+}
+
+func (a *attention) run(out []float32, in []operand) error {
+	n := a.h.width()
+	ld := 3 * n
+	return a.heads(in[0].shape[0], func(w *kernels.Worker, t *tile, at, result int) {
+		q, k, v := in[0].values[at:], in[0].values[at+n:], in[0].values[at+2*n:]
+		for from := 0; from < a.h.Length; from += tileRows {
+			to := min(from+tileRows, a.h.Length)
+			first := a.s.first(from)
+			stride := kernels.WholeGroups(to - first)
+			a.weigh(w, t.w, stride, q, k, ld, first, from, to)
+			a.c.Impl.Gemm(&kernels.Gemm{
+				M: to - from, N: a.h.Dim, K: to - first, Alpha: 1,
+				A: t.w, LDA: stride, B: v[first*ld:], LDB: ld, C: out[result+from*n:], LDC: n,
+			}, &w.Scratch)
+		}
+	})
+}
+
+func (*attention) differentiable() []bool { return []bool{true} }
+
+func (a *attention) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	return collect(lazy(&attentionToInput{attention: newAttention(a.c, a.h, a.s)}, in[0], grad))
+}
+
+// attentionToInput is the gradient with respect to queries, keys and values, from these and grad.
+type attentionToInput struct {
+	*attention
+	none terminal
+}
+
+func (*attentionToInput) String() string { return "attention to its input" }
+
+func (*attentionToInput) shape(in []tensor.Shape) (tensor.Shape, error) { return in[0], nil }
+
+func (a *attentionToInput) differentiable() []bool { return a.none.differentiable() }
+
+func (a *attentionToInput) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+	return a.none.gradients(in, grad)
+}
+
+// run has for a tile with weights P, and G the rows of grad: to values PᵀG; to weights D = G·Vᵀ, hence to scores
+// P∘(D − Σ P∘D); from there to queries and keys by their product.
+func (a *attentionToInput) run(out []float32, in []operand) error {
+	n, dim, impl := a.h.width(), a.h.Dim, a.c.Impl
+	ld, scale := 3*n, float32(1/math.Sqrt(float64(a.h.Dim)))
+	clear(out)
+	return a.heads(in[0].shape[0], func(w *kernels.Worker, t *tile, at, result int) {
+		q, k, v := in[0].values[at:], in[0].values[at+n:], in[0].values[at+2*n:]
+		toQ, toK, toV := out[at:], out[at+n:], out[at+2*n:]
+		for from := 0; from < a.h.Length; from += tileRows {
+			to := min(from+tileRows, a.h.Length)
+			first := a.s.first(from)
+			rows, keys := to-from, to-first
+			stride := kernels.WholeGroups(keys)
+			grad := in[1].values[result+from*n:]
+			a.weigh(w, t.w, stride, q, k, ld, first, from, to)
+			impl.Gemm(&kernels.Gemm{TransA: true, M: keys, N: dim, K: rows, Alpha: 1, A: t.w, LDA: stride, B: grad, LDB: n, Beta: 1, C: toV[first*ld:], LDC: ld}, &w.Scratch)
+			impl.Gemm(&kernels.Gemm{TransB: true, M: rows, N: keys, K: dim, Alpha: 1, A: grad, LDA: n, B: v[first*ld:], LDB: ld, C: t.d, LDC: stride}, &w.Scratch)
+			for i := range rows {
+				p, d := t.w[i*stride:][:keys], t.d[i*stride:][:keys]
+				mean := impl.Dot(p, d)
+				for j := range d {
+					d[j] = scale * p[j] * (d[j] - mean)
+				}
+			}
+			impl.Gemm(&kernels.Gemm{M: rows, N: dim, K: keys, Alpha: 1, A: t.d, LDA: stride, B: k[first*ld:], LDB: ld, C: toQ[from*ld:], LDC: ld}, &w.Scratch)
+			impl.Gemm(&kernels.Gemm{TransA: true, M: keys, N: dim, K: rows, Alpha: 1, A: t.d, LDA: stride, B: q[from*ld:], LDB: ld, Beta: 1, C: toK[first*ld:], LDC: ld}, &w.Scratch)
+		}
+	})
+}

@@ -1,0 +1,101 @@
+package train
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/mneme-lm/mneme/kernels"
+)
+
+func TestThreadsChangeNoBit(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	factors := someValues(r, 1<<13)
+	for _, q := range questions(r) {
+		for _, impl := range kernels.Implementations() {
+			var first answer
+			for threads := 1; threads <= 4; threads++ {
+				team := kernels.NewTeam(threads)
+				a := q.ask(t, &Compute{impl, team}, factors)
+				team.Close()
+				if threads == 1 {
+					first = a
+				}
+				if !slices.Equal(a.result, first.result) {
+					t.Errorf("%s, %s: another result with %d threads", q.name, impl.Name, threads)
+				}
+				for i, g := range a.grads {
+					if !slices.Equal(g, first.grads[i]) {
+						t.Errorf("%s, %s: another gradient %d with %d threads", q.name, impl.Name, i, threads)
+					}
+				}
+			}
+		}
+	}
+}
+
+// What does not fit is refused where the graph is built.
+func TestShapesAreRefused(t *testing.T) {
+	c := computes(t)[0]
+	g := gorgonia.NewGraph()
+	values := func(shape ...int) *gorgonia.Node {
+		return gorgonia.NewTensor(g, tensor.Float32, len(shape), gorgonia.WithShape(shape...))
+	}
+	for _, refused := range []struct {
+		want string
+		make func() (*gorgonia.Node, error)
+	}{
+		{"do not fit", func() (*gorgonia.Node, error) { return c.Linear(values(4, 3), values(5, 4), nil) }},
+		{"do not fit", func() (*gorgonia.Node, error) { return c.Linear(values(4, 3), values(5, 3), values(4)) }},
+		{"want 2 dimensions", func() (*gorgonia.Node, error) { return c.Linear(values(4), values(5, 3), nil) }},
+		{"is missing", func() (*gorgonia.Node, error) { return c.Linear(nil, values(5, 3), nil) }},
+		{"differ", func() (*gorgonia.Node, error) { return c.Add(values(4, 3), values(3, 4)) }},
+		{"2 weights for rows of 3", func() (*gorgonia.Node, error) { return c.RMSNorm(values(4, 3), values(2), 1e-6) }},
+		{"no halves", func() (*gorgonia.Node, error) { return c.SwiGLU(values(4, 3)) }},
+		{"heads of 3 values", func() (*gorgonia.Node, error) { return c.RoPE(values(4, 9), Heads{1, 3, 4}, 1e4) }},
+		{"want queries", func() (*gorgonia.Node, error) { return c.RoPE(values(4, 9), Heads{1, 4, 4}, 1e4) }},
+		{"no whole texts", func() (*gorgonia.Node, error) { return c.Attention(values(4, 12), Heads{1, 4, 3}, Sight{}) }},
+		{"a window", func() (*gorgonia.Node, error) { return c.Attention(values(4, 12), Heads{1, 4, 4}, Sight{1, 1}) }},
+		{"a window", func() (*gorgonia.Node, error) { return c.Attention(values(4, 12), Heads{1, 4, 4}, Sight{Chunk: -1}) }},
+		{"targets", func() (*gorgonia.Node, error) { return c.CrossEntropy(values(4, 12), values(3), values(4)) }},
+	} {
+		if _, err := refused.make(); err == nil || !strings.Contains(err.Error(), refused.want) {
+			t.Errorf("got %v, want an error that says %q", err, refused.want)
+		}
+	}
+}
+
+// Ids that no table has are refused when they come.
+func TestIdsAreRefused(t *testing.T) {
+	c := computes(t)[0]
+	r := rand.New(rand.NewPCG(9, 10))
+	for _, bad := range []int{-1, 5} {
+		for name, build := range map[string]func(g *gorgonia.ExprGraph, table, ids *gorgonia.Node) (*gorgonia.Node, error){
+			"token": func(_ *gorgonia.ExprGraph, table, ids *gorgonia.Node) (*gorgonia.Node, error) {
+				return c.Embedding(table, ids)
+			},
+			"target": func(g *gorgonia.ExprGraph, logits, ids *gorgonia.Node) (*gorgonia.Node, error) {
+				weights := tensor.New(tensor.WithShape(5), tensor.WithBacking([]float32{1, 1, 1, 1, 1}))
+				return c.CrossEntropy(logits, ids, gorgonia.NewVector(g, tensor.Float32, gorgonia.WithName("weights"), gorgonia.WithShape(5), gorgonia.WithValue(weights)))
+			},
+		} {
+			g := gorgonia.NewGraph()
+			table := gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithName("table"), gorgonia.WithShape(5, 5), gorgonia.WithValue(tensor.New(tensor.WithShape(5, 5), tensor.WithBacking(someValues(r, 25)))))
+			ids := gorgonia.NewVector(g, tensor.Int, gorgonia.WithName("ids"), gorgonia.WithShape(5), gorgonia.WithValue(tensor.New(tensor.WithShape(5), tensor.WithBacking([]int{0, 4, bad, 1, 2}))))
+			if _, err := build(g, table, ids); err != nil {
+				t.Fatal(err)
+			}
+			m := gorgonia.NewTapeMachine(g)
+			if err := m.RunAll(); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("got %v, want an error about a %s", err, name)
+			}
+			if err := m.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
