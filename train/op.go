@@ -206,12 +206,12 @@ func (c Compute) sums(out []float32, n int, parts *[]float32, add func(part []fl
 // collect makes nodes of gradients: each is nil, or what an apply returned.
 func collect(grads ...func() (*gorgonia.Node, error)) (gorgonia.Nodes, error) {
 	var all gorgonia.Nodes
-	for _, make := range grads {
-		if make == nil {
+	for _, grad := range grads {
+		if grad == nil {
 			all = append(all, nil)
 			continue
 		}
-		g, err := make()
+		g, err := grad()
 		if err != nil {
 			return nil, err
 		}

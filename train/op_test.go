@@ -46,8 +46,8 @@ func TestShapesAreRefused(t *testing.T) {
 		return gorgonia.NewTensor(g, tensor.Float32, len(shape), gorgonia.WithShape(shape...))
 	}
 	for _, refused := range []struct {
-		want string
-		make func() (*gorgonia.Node, error)
+		want  string
+		build func() (*gorgonia.Node, error)
 	}{
 		{"do not fit", func() (*gorgonia.Node, error) { return c.Linear(values(4, 3), values(5, 4), nil) }},
 		{"do not fit", func() (*gorgonia.Node, error) { return c.Linear(values(4, 3), values(5, 3), values(4)) }},
@@ -63,7 +63,7 @@ func TestShapesAreRefused(t *testing.T) {
 		{"a window", func() (*gorgonia.Node, error) { return c.Attention(values(4, 12), Heads{1, 4, 4}, Sight{Chunk: -1}) }},
 		{"targets", func() (*gorgonia.Node, error) { return c.CrossEntropy(values(4, 12), values(3), values(4)) }},
 	} {
-		if _, err := refused.make(); err == nil || !strings.Contains(err.Error(), refused.want) {
+		if _, err := refused.build(); err == nil || !strings.Contains(err.Error(), refused.want) {
 			t.Errorf("got %v, want an error that says %q", err, refused.want)
 		}
 	}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"math"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -56,11 +57,13 @@ func (swiGLUToInput) shape(in []tensor.Shape) (tensor.Shape, error) { return in[
 func (s swiGLUToInput) run(out []float32, in []operand) error {
 	h, x, grad := in[1].shape[1], in[0].values, in[1].values
 	return s.c.each(in[0].shape[0], 32, func(w *kernels.Worker, from, to int) {
-		e := w.Scratch.Floats(kernels.WholeGroups(h))
+		room := kernels.WholeGroups(h)
+		e := w.Scratch.Floats(2 * room)
+		e, over := e[:room], e[room:]
 		for i := from; i < to; i++ {
 			gate, up := x[2*i*h:(2*i+1)*h], x[(2*i+1)*h:(2*i+2)*h]
 			toGate, toUp := out[2*i*h:(2*i+1)*h], out[(2*i+1)*h:(2*i+2)*h]
-			s.sigmoid(e, gate)
+			s.sigmoid(e, over, gate)
 			for j, g := range grad[i*h : (i+1)*h] {
 				toGate[j] = g * up[j] * e[j] * (1 + gate[j]*(1-e[j]))
 				toUp[j] = g * gate[j] * e[j]
@@ -69,18 +72,18 @@ func (s swiGLUToInput) run(out []float32, in []operand) error {
 	})
 }
 
-// sigmoid makes y, which has room for whole groups, 1/(1+exp(−x)), from exponentials of −|x|, which are at most 1.
-func (s swiGLUToInput) sigmoid(y, x []float32) {
+// sigmoid makes y 1/(1+exp(−x)), from exponentials that are at most 1: exp(min(x, 0))/(1 + exp(−|x|)). Both y and over have
+// room for whole groups.
+func (s swiGLUToInput) sigmoid(y, over, x []float32) {
 	clear(y[len(x):])
+	clear(over[len(x):])
 	for j, v := range x {
-		y[j] = min(v, -v)
+		y[j] = min(v, 0)
+		over[j] = math.Float32frombits(math.Float32bits(v) | 1<<31)
 	}
 	s.c.Impl.Softmax(y, 1, 0)
-	for j, v := range x {
-		q := 1 / (1 + y[j])
-		if v < 0 {
-			q *= y[j]
-		}
-		y[j] = q
+	s.c.Impl.Softmax(over, 1, 0)
+	for j := range x {
+		y[j] /= 1 + over[j]
 	}
 }
