@@ -1,0 +1,232 @@
+// Package tales makes texts of a small language to train and test memory with: stories in which facts are scattered, and
+// questions about these; lists that are said again. Every word is a token.
+package tales
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
+
+// Document is a text and the spans of tokens that are answers: what precedes an answer determines it.
+type Document struct {
+	Tokens  []int
+	Answers []Span
+}
+
+// Span is the tokens [From, To).
+type Span struct{ From, To int }
+
+// Generator makes documents. The same seed and calls make the same ones.
+type Generator struct{ r *rand.Rand }
+
+// New returns a generator.
+func New(seed uint64) *Generator { return &Generator{rand.New(rand.NewPCG(seed, 0x7a1e5))} }
+
+func (g *Generator) pick(from []string) string { return from[g.r.IntN(len(from))] }
+
+func (g *Generator) thing() string { return g.pick(colours) + " " + g.pick(things) }
+
+func (g *Generator) otherThan(name string) string {
+	for {
+		if other := g.pick(names); other != name {
+			return other
+		}
+	}
+}
+
+// story returns a few sentences about two people.
+func (g *Generator) story() (sentences [][]int) {
+	a := g.pick(names)
+	fill := strings.NewReplacer("A", a, "B", g.otherThan(a))
+	lists := map[string][]string{"$feeling": feelings, "$weather": weathers, "$place": places, "$kind": kinds, "$colour": colours, "$animal": animals, "$food": foods, "$thing": things}
+	for range 2 + g.r.IntN(4) {
+		var said []int
+		for _, w := range strings.Fields(g.pick(stories)) {
+			switch list, ok := lists[w]; {
+			case ok:
+				w = g.pick(list)
+			case len(w) == 1:
+				w = fill.Replace(w)
+			}
+			said = append(said, ids[w])
+		}
+		sentences = append(sentences, said)
+	}
+	return sentences
+}
+
+// Story returns a document of length tokens with up to most facts, at least one, each about somebody else: most often all of the
+// same kind. About half of the questions are asked somewhere after their fact, the others at the end.
+func (g *Generator) Story(length, most int) (Document, error) {
+	if most < 1 || most > len(names) {
+		return Document{}, fmt.Errorf("tales: up to %d facts about %d people", most, len(names))
+	}
+	count := 1 + g.r.IntN(most)
+	same, kind := g.r.Float64() < 0.6, g.r.IntN(len(facts))
+	var known []fact
+	for _, i := range g.r.Perm(len(names))[:count] {
+		if !same {
+			kind = g.r.IntN(len(facts))
+		}
+		known = append(known, facts[kind](g, names[i]))
+	}
+	return g.tell(length, known)
+}
+
+// Needle returns a document of length tokens that has one question, at the end, whose fact lies about depth (0 to 1) into the
+// text, among some facts of the same kind.
+func (g *Generator) Needle(length int, depth float64, kind, others int) (Document, error) {
+	if kind < 0 || kind >= len(facts) || others < 0 || others >= len(names) || !(depth >= 0 && depth <= 1) {
+		return Document{}, fmt.Errorf("tales: kind %d at depth %v with %d other facts", kind, depth, others)
+	}
+	var known []fact
+	for _, i := range g.r.Perm(len(names))[:others+1] {
+		known = append(known, facts[kind](g, names[i]))
+	}
+	asked := known[0]
+	said, err := g.fill(length-1-len(asked.asks)-len(asked.answer), known)
+	if err != nil {
+		return Document{}, err
+	}
+	items := g.scatter(said, known[1:], nil)
+	at := int(depth*float64(len(items)) + 0.5)
+	items = slices.Insert(items, at, item{tokens: asked.says})
+	return write(append(items, question(asked))), nil
+}
+
+// item is a sentence, or a question with its answer in the last so many tokens.
+type item struct {
+	tokens []int
+	answer int
+}
+
+func question(f fact) item { return item{slices.Concat(f.asks, f.answer), len(f.answer)} }
+
+func (g *Generator) tell(length int, known []fact) (Document, error) {
+	room := length - 1
+	for _, f := range known {
+		room -= len(f.asks) + len(f.answer)
+	}
+	said, err := g.fill(room, known)
+	if err != nil {
+		return Document{}, err
+	}
+	var now, end []item
+	for i, f := range known {
+		if g.r.IntN(2) == 0 {
+			now = append(now, question(f))
+			known[i], known[len(now)-1] = known[len(now)-1], known[i]
+		} else {
+			end = append(end, question(f))
+		}
+	}
+	g.r.Shuffle(len(end), func(i, j int) { end[i], end[j] = end[j], end[i] })
+	return write(append(g.scatter(said, known, now), end...)), nil
+}
+
+// fill returns stories of so many tokens that the facts fit beside them into room.
+func (g *Generator) fill(room int, known []fact) (said [][]int, err error) {
+	for _, f := range known {
+		room -= len(f.says)
+	}
+	if room < 0 {
+		return nil, fmt.Errorf("tales: %d facts take %d tokens more than there are", len(known), -room)
+	}
+	for room > 0 {
+		for _, s := range g.story() {
+			if s = slices.Clone(s[:min(len(s), room)]); len(s) == 0 {
+				break
+			}
+			s[len(s)-1] = ids["."]
+			said = append(said, s)
+			room -= len(s)
+		}
+	}
+	return said, nil
+}
+
+// scatter puts facts anywhere among the sentences, and the questions, which are those of the first facts, anywhere after them.
+func (g *Generator) scatter(said [][]int, known []fact, questions []item) (items []item) {
+	type mark struct{ fact, kind int } // a sentence, a fact or its question
+	const sentences, says, asks = 0, 1, 2
+	var marks []mark
+	for i := range said {
+		marks = append(marks, mark{i, sentences})
+	}
+	for i := range known {
+		at := g.r.IntN(len(marks) + 1)
+		marks = slices.Insert(marks, at, mark{i, says})
+		if i < len(questions) {
+			marks = slices.Insert(marks, at+1+g.r.IntN(len(marks)-at), mark{i, asks})
+		}
+	}
+	for _, m := range marks {
+		switch m.kind {
+		case sentences:
+			items = append(items, item{tokens: said[m.fact]})
+		case says:
+			items = append(items, item{tokens: known[m.fact].says})
+		case asks:
+			items = append(items, questions[m.fact])
+		}
+	}
+	return items
+}
+
+func write(items []item) Document {
+	d := Document{Tokens: []int{Begin}}
+	for _, x := range items {
+		d.Tokens = append(d.Tokens, x.tokens...)
+		if x.answer > 0 {
+			d.Answers = append(d.Answers, Span{len(d.Tokens) - x.answer, len(d.Tokens)})
+		}
+	}
+	return d
+}
+
+// Echo returns a document of length tokens: lists of random words, each said again. What is said again is an answer.
+func (g *Generator) Echo(length int) Document {
+	d := Document{Tokens: []int{Begin}}
+	for len(d.Tokens) < length {
+		n := 3 + g.r.IntN(10)
+		var list []int
+		for range n {
+			list = append(list, ids[g.pick(songs)])
+		}
+		d.Tokens = append(d.Tokens, list...)
+		for range 1 + g.r.IntN(3) {
+			// the first word says that the list begins anew, and could be any
+			d.Answers = append(d.Answers, Span{len(d.Tokens) + 1, len(d.Tokens) + n})
+			d.Tokens = append(d.Tokens, list...)
+		}
+	}
+	return d.cut(length)
+}
+
+// Pairs returns a document of length tokens: names with a word each, then the names in another order, whose words are answers.
+func (g *Generator) Pairs(length int) Document {
+	d := Document{Tokens: []int{Begin}}
+	for len(d.Tokens) < length {
+		who := g.r.Perm(len(names))[:3+g.r.IntN(8)]
+		has := map[int]int{}
+		for _, i := range who {
+			has[i] = ids[g.pick(songs)]
+			d.Tokens = append(d.Tokens, ids[names[i]], has[i])
+		}
+		g.r.Shuffle(len(who), func(i, j int) { who[i], who[j] = who[j], who[i] })
+		for _, i := range who {
+			d.Tokens = append(d.Tokens, ids[names[i]], has[i])
+			d.Answers = append(d.Answers, Span{len(d.Tokens) - 1, len(d.Tokens)})
+		}
+	}
+	return d.cut(length)
+}
+
+// cut keeps length tokens, and of the answers those that are whole.
+func (d Document) cut(length int) Document {
+	d.Tokens = d.Tokens[:max(0, min(length, len(d.Tokens)))]
+	d.Answers = slices.DeleteFunc(d.Answers, func(s Span) bool { return s.To > len(d.Tokens) })
+	return d
+}

@@ -1,0 +1,177 @@
+package tales
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestWordsAreDifferent(t *testing.T) {
+	seen := map[string]bool{}
+	for _, w := range Words() {
+		if seen[w] || w == "" {
+			t.Errorf("word %q is there twice", w)
+		}
+		seen[w] = true
+	}
+	for id, w := range Words() {
+		if id >= special && (len(Encode(w)) != 1 || Encode(w)[0] != id) {
+			t.Errorf("%q is encoded as %v, want %d", w, Encode(w), id)
+		}
+	}
+}
+
+// Documents have their length, no word that the language lacks, and answers that stand in the text before they are asked for.
+func TestStories(t *testing.T) {
+	g := New(1)
+	answers := 0
+	for i := range 500 {
+		length := []int{128, 256, 1024}[i%3]
+		d, err := g.Story(length, []int{2, 6, 12}[i%3])
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkDocument(t, d, length)
+		for _, s := range d.Answers {
+			before := Decode(d.Tokens[:s.From])
+			asked := before[strings.LastIndex(before, " . ")+3:]
+			if !strings.HasSuffix(asked, " ?") {
+				t.Fatalf("%q is answered", asked)
+			}
+			answer := strings.TrimSuffix(Decode(d.Tokens[s.From:s.To]), " .")
+			if !saysBefore(before, asked, answer) {
+				t.Fatalf("%q, but %q is not in %q", asked, answer, before)
+			}
+			answers++
+		}
+	}
+	if answers < 500 {
+		t.Errorf("%d answers in 500 documents", answers)
+	}
+}
+
+// saysBefore reports whether a sentence of the text names whoever is asked about, and ends with the answer.
+func saysBefore(text, asked, answer string) bool {
+	for _, s := range strings.Split(text, " . ") {
+		if !strings.HasSuffix(s, " "+answer) {
+			continue
+		}
+		for _, w := range strings.Fields(asked) {
+			if slices.Contains(names, w) && slices.Contains(strings.Fields(s), w) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func checkDocument(t *testing.T, d Document, length int) {
+	t.Helper()
+	if len(d.Tokens) != length {
+		t.Fatalf("%d tokens, want %d", len(d.Tokens), length)
+	}
+	for i, id := range d.Tokens {
+		if id < special && (id != Begin || i > 0) || id >= len(words) {
+			t.Fatalf("token %d is %d in %q", i, id, Decode(d.Tokens))
+		}
+	}
+	for _, s := range d.Answers {
+		if s.From < 1 || s.To <= s.From || s.To > length {
+			t.Fatalf("answer %v in %d tokens", s, length)
+		}
+	}
+}
+
+func TestNeedles(t *testing.T) {
+	g := New(2)
+	for kind := range Kinds {
+		for _, depth := range []float64{0, 0.05, 0.5, 0.95, 1} {
+			d, err := g.Needle(300, depth, kind, 4)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkDocument(t, d, 300)
+			if len(d.Answers) != 1 || d.Answers[0].To != 300 {
+				t.Fatalf("answers %v", d.Answers)
+			}
+			text := Decode(d.Tokens[:d.Answers[0].From])
+			asked := text[strings.LastIndex(text, " . ")+3:]
+			answer := strings.TrimSuffix(Decode(d.Tokens[d.Answers[0].From:]), " .")
+			var who string
+			for _, w := range strings.Fields(asked) {
+				if slices.Contains(names, w) {
+					who = w
+				}
+			}
+			at := 0.0
+			for _, s := range strings.SplitAfter(text, " . ") {
+				if strings.HasSuffix(s, " "+answer+" . ") && strings.Contains(" "+s, " "+who+" ") {
+					break
+				}
+				at += float64(len(strings.Fields(s))) / 300
+			}
+			if at > depth+0.08 || at < depth*0.95-0.15 {
+				t.Errorf("kind %d: %q lies at %v, want %v", kind, asked, at, depth)
+			}
+		}
+	}
+}
+
+// The lists have their answers: what follows the same words earlier.
+func TestLists(t *testing.T) {
+	g := New(3)
+	for range 200 {
+		for _, d := range []Document{g.Echo(64), g.Pairs(64)} {
+			checkDocument(t, d, 64)
+			for _, s := range d.Answers {
+				for i := s.From; i < s.To; i++ {
+					if !follows(d.Tokens[:i], d.Tokens[i]) {
+						t.Fatalf("token %d of %q is no answer", i, Decode(d.Tokens))
+					}
+				}
+			}
+		}
+	}
+}
+
+// follows reports whether a token has followed the text's last token before.
+func follows(text []int, token int) bool {
+	last := len(text) - 1
+	for i := range last {
+		if text[i] == text[last] && text[i+1] == token {
+			return true
+		}
+	}
+	return false
+}
+
+func TestSeeds(t *testing.T) {
+	story := func(seed uint64) Document {
+		d, err := New(seed).Story(256, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	if !reflect.DeepEqual(story(5), story(5)) {
+		t.Error("the same seed made different documents")
+	}
+	if reflect.DeepEqual(story(5), story(6)) {
+		t.Error("different seeds made the same document")
+	}
+}
+
+func TestRefused(t *testing.T) {
+	g := New(1)
+	for _, err := range []error{
+		second(g.Story(64, 0)), second(g.Story(64, 100)), second(g.Story(3, 1)), second(g.Story(-1, 1)),
+		second(g.Needle(100, 2, 0, 0)), second(g.Needle(100, 0.5, 7, 0)), second(g.Needle(20, 0.5, 0, 39)),
+	} {
+		if err == nil {
+			t.Error("no error")
+		}
+	}
+}
+
+func second(_ Document, err error) error { return err }

@@ -1,0 +1,76 @@
+package tales
+
+import "strings"
+
+// The first ids are not words.
+const (
+	Pad = iota
+	Begin
+	Landmark // which a model may put after every block
+	Unknown
+	special
+)
+
+var (
+	names = strings.Fields(`Ada Aron Bea Bodo Carl Cleo Dora Edda Egon Elsa Enzo Fay Fritz Gina Gus Hanna Heidi Ida Igor Ines
+		Jan Jonas Juno Kai Kira Lars Lia Lotte Marc Milo Nell Nils Opal Pia Ralf Rita Sven Tess Uma Willi`)
+	things = strings.Fields(`anchor axe bag barrel blanket bottle bow brush button candle chain comb compass drawing hammer helmet
+		jar ladder needle pen pipe saddle shovel violin`)
+	colours = strings.Fields(`amber beige coral crimson gray ivory lilac navy olive teal turquoise violet`)
+	places  = strings.Fields(`alley bakery balcony bay canyon cliff dock farm field hut inn island lake museum palace pond port
+		quarry temple valley`)
+	kinds    = strings.Fields(`ancient broad crooked deep distant famous flat remote sandy steep`) // of places and roofs
+	feelings = strings.Fields(`bored brave cheerful curious gloomy jealous nervous sleepy`)
+	foods    = strings.Fields(`beans butter carrots eggs figs grapes nuts olives pears plums`)
+	animals  = strings.Fields(`badger beaver camel deer donkey duck hare lizard owl wolf`)
+	weathers = strings.Fields(`bleak chilly damp dry frosty hot humid mild`)
+	digits   = strings.Fields(`0 1 2 3 4 5 6 7 8 9`)
+	others   = strings.Fields(`. , ? a adore adores again and at became buried bury but carried cooked crossed did does drank
+		followed from got heard how hum hums in into is it later lent lock looking met morning near next
+		night noticed of offered on one opens own owns painted played rested roof rowed spoke stood talked
+		tea that the their they to tired towards until visited was washed watched water what when where
+		while who with woke`)
+)
+
+// words are the vocabulary, by id, and ids the way back.
+var words, ids = vocabulary()
+
+func vocabulary() ([]string, map[string]int) {
+	all := []string{Pad: "<pad>", Begin: "<begin>", Landmark: "<landmark>", Unknown: "<unknown>"}
+	known := map[string]int{}
+	for _, list := range [][]string{others, digits, names, things, colours, places, kinds, feelings, foods, animals, weathers} {
+		for _, w := range list {
+			known[w] = len(all)
+			all = append(all, w)
+		}
+	}
+	return all, known
+}
+
+// Words returns the vocabulary, by id.
+func Words() []string { return append([]string(nil), words...) }
+
+// Encode returns the ids of words that are separated by spaces; those that the language does not have become Unknown.
+func Encode(text string) []int {
+	var tokens []int
+	for _, w := range strings.Fields(text) {
+		id, ok := ids[w]
+		if !ok {
+			id = Unknown
+		}
+		tokens = append(tokens, id)
+	}
+	return tokens
+}
+
+// Decode returns the words of tokens, separated by spaces.
+func Decode(tokens []int) string {
+	var all []string
+	for _, id := range tokens {
+		if id < 0 || id >= len(words) {
+			id = Unknown
+		}
+		all = append(all, words[id])
+	}
+	return strings.Join(all, " ")
+}
