@@ -1,0 +1,86 @@
+package train
+
+import (
+	"fmt"
+	"math"
+)
+
+// Schedule is how the learning rate goes: up to Rate over the first steps, then level, then over the last third of all steps
+// linearly down to Final of it.
+type Schedule struct {
+	Rate, Final   float64
+	Warmup, Steps int
+}
+
+// At returns the learning rate of a step, counted from 0.
+func (s Schedule) At(step int) float64 {
+	rate := s.Rate * min(1, float64(step+1)/float64(max(s.Warmup, 1)))
+	third := s.Steps / 3
+	if left := s.Steps - step; left < third {
+		rate *= s.Final + (1-s.Final)*max(0, float64(left)/float64(third))
+	}
+	return rate
+}
+
+// AdamW is the optimizer of that name (Loshchilov and Hutter 2019), with the gradient's length over all parameters limited
+// to Clip. Weights decay; biases and the weights of norms do not.
+type AdamW struct {
+	Beta1, Beta2, Epsilon, Decay, Clip float64
+
+	steps         int
+	means, means2 [][]float32 // of each parameter's gradients, and of their squares
+}
+
+// NewAdamW returns the optimizer with what the small models are trained with.
+func NewAdamW() *AdamW {
+	return &AdamW{Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Decay: 0.01, Clip: 1}
+}
+
+// Step moves the parameters at a learning rate, and returns the length of the gradients before it was limited. Gradients that
+// are not numbers change nothing and are an error.
+func (o *AdamW) Step(c Compute, params []*Param, grads [][]float32, rate float64) (norm float64, err error) {
+	if len(grads) != len(params) {
+		return 0, fmt.Errorf("train: %d gradients of %d parameters", len(grads), len(params))
+	}
+	var squares float64
+	for i, g := range grads {
+		if len(g) != len(params[i].Values) {
+			return 0, fmt.Errorf("train: %d gradients of the %d values of %s", len(g), len(params[i].Values), params[i].Name)
+		}
+		squares += float64(c.Impl.Dot(g, g))
+	}
+	norm = math.Sqrt(squares)
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return norm, fmt.Errorf("train: the gradients' length is %v", norm)
+	}
+	if o.means == nil {
+		for _, p := range params {
+			o.means, o.means2 = append(o.means, make([]float32, len(p.Values))), append(o.means2, make([]float32, len(p.Values)))
+		}
+	}
+	o.steps++
+	by := 1.0
+	if o.Clip > 0 && norm > o.Clip {
+		by = o.Clip / norm
+	}
+	right1, right2 := 1-math.Pow(o.Beta1, float64(o.steps)), 1-math.Pow(o.Beta2, float64(o.steps))
+	for i, p := range params {
+		keep := 1.0
+		if len(p.Shape) > 1 {
+			keep -= rate * o.Decay
+		}
+		o.move(c, p.Values, grads[i], o.means[i], o.means2[i], float32(by), float32(keep), float32(rate/right1), float32(1/right2))
+	}
+	return norm, nil
+}
+
+func (o *AdamW) move(c Compute, x, grad, mean, mean2 []float32, by, keep, rate, right2 float32) {
+	b1, b2, epsilon := float32(o.Beta1), float32(o.Beta2), float32(o.Epsilon)
+	grad, mean, mean2 = grad[:len(x)], mean[:len(x)], mean2[:len(x)]
+	for i := range x {
+		g := by * grad[i]
+		m, v := b1*mean[i]+(1-b1)*g, b2*mean2[i]+(1-b2)*g*g
+		mean[i], mean2[i] = m, v
+		x[i] = keep*x[i] - rate*m/(float32(math.Sqrt(float64(v*right2)))+epsilon)
+	}
+}

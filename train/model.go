@@ -1,0 +1,189 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// Shape is that of a small model: a llama block with biases for queries, keys and values.
+type Shape struct {
+	Vocabulary, Dim, Layers, Heads, Hidden int
+	RoPEBase                               float64
+	Epsilon                                float32 // of the RMS norms
+	Sight                                  Sight
+}
+
+// Small is the shape that all small models have, with 0.9 million parameters.
+func Small(vocabulary int) Shape {
+	return Shape{Vocabulary: vocabulary, Dim: 128, Layers: 4, Heads: 4, Hidden: 352, RoPEBase: 1e4, Epsilon: 1e-6}
+}
+
+// Param is a matrix or a vector that is learned. What lies in Values is what every graph of the model computes with.
+type Param struct {
+	Name   string // as GGUF has it
+	Shape  []int  // [out, in], or [n]
+	Values []float32
+}
+
+// Model is the parameters of a shape.
+type Model struct {
+	Shape  Shape
+	Params []*Param
+	byName map[string]*Param
+}
+
+// NewModel returns a model with random parameters. Three heads of the first layer begin by attending to the three tokens
+// before their own, which is what finding a fact by its words starts from (see [Model.look]).
+func NewModel(s Shape, seed uint64) (*Model, error) {
+	if s.Vocabulary < 1 || s.Dim < 1 || s.Layers < 1 || s.Heads < 1 || s.Hidden < 1 || s.Dim%(2*s.Heads) != 0 {
+		return nil, fmt.Errorf("train: no model of shape %+v", s)
+	}
+	m := &Model{Shape: s, byName: map[string]*Param{}}
+	r := rand.New(rand.NewPCG(seed, 0x3d))
+	matrix := func(name string, out, in int, deviation float64) {
+		p := m.param(name, out, in)
+		for i := range p.Values {
+			p.Values[i] = float32(deviation * r.NormFloat64())
+		}
+	}
+	norm := func(name string) {
+		p := m.param(name, s.Dim)
+		for i := range p.Values {
+			p.Values[i] = 1
+		}
+	}
+	fanIn := func(n int) float64 { return 1 / math.Sqrt(float64(n)) }
+	matrix("token_embd.weight", s.Vocabulary, s.Dim, 0.5)
+	for l := range s.Layers {
+		norm(block(l, "attn_norm.weight"))
+		matrix(block(l, "attn_qkv.weight"), 3*s.Dim, s.Dim, fanIn(s.Dim))
+		m.param(block(l, "attn_qkv.bias"), 3*s.Dim)
+		matrix(block(l, "attn_output.weight"), s.Dim, s.Dim, 0.6*fanIn(s.Dim))
+		norm(block(l, "ffn_norm.weight"))
+		matrix(block(l, "ffn_gate_up.weight"), 2*s.Hidden, s.Dim, fanIn(s.Dim))
+		matrix(block(l, "ffn_down.weight"), s.Dim, s.Hidden, 0.6*fanIn(s.Hidden))
+	}
+	norm("output_norm.weight")
+	matrix("output.weight", s.Vocabulary, s.Dim, 0.02)
+	for head := range min(3, s.Heads-1) {
+		m.look(head, head+1)
+	}
+	return m, nil
+}
+
+func block(layer int, name string) string { return fmt.Sprintf("blk.%d.%s", layer, name) }
+
+func (m *Model) param(name string, shape ...int) *Param {
+	p := &Param{Name: name, Shape: shape, Values: make([]float32, tensor.Shape(shape).TotalSize())}
+	m.Params = append(m.Params, p)
+	m.byName[name] = p
+	return p
+}
+
+// look has a head of the first layer attend to the token that lies back before a query, by biases: a pair of a key is amplitude at angle 0,
+// and that of a query amplitude at the angle that RoPE adds over the distance, taken back. Their product is largest at
+// that distance, whatever the tokens. The fastest pairs tell neighbours apart best.
+func (m *Model) look(head, back int) {
+	const amplitude, pairs = 6, 4
+	bias := m.byName[block(0, "attn_qkv.bias")].Values
+	dim := m.Shape.Dim / m.Shape.Heads
+	q, k := bias[head*dim:], bias[m.Shape.Dim+head*dim:]
+	for i := range min(pairs, dim/2) {
+		angle := float64(back) * math.Pow(m.Shape.RoPEBase, -2*float64(i)/float64(dim))
+		q[i], q[i+dim/2] = float32(amplitude*math.Cos(angle)), float32(-amplitude*math.Sin(angle))
+		k[i] = amplitude
+	}
+}
+
+// graph is the model on some texts of the same length, with its inputs and what it comes to.
+type graph struct {
+	*gorgonia.ExprGraph
+	tokens, targets []int // what the next run reads
+	weights         []float32
+	params          gorgonia.Nodes // as those of the model
+	logits, loss    *gorgonia.Node
+}
+
+// builder adds nodes until one fails.
+type builder struct {
+	c   Compute
+	m   *Model
+	g   *graph
+	of  map[string]*gorgonia.Node
+	err error
+}
+
+func (b *builder) node(n *gorgonia.Node, err error) *gorgonia.Node {
+	if err != nil && b.err == nil {
+		b.err = err
+	}
+	return n
+}
+
+// next is node, for an operation on nodes of which one may have failed: then it is not tried.
+func (b *builder) next(try func() (*gorgonia.Node, error)) *gorgonia.Node {
+	if b.err != nil {
+		return nil
+	}
+	return b.node(try())
+}
+
+func (b *builder) linear(x *gorgonia.Node, weight, bias string) *gorgonia.Node {
+	return b.next(func() (*gorgonia.Node, error) { return b.c.Linear(x, b.of[weight], b.of[bias]) })
+}
+
+func (b *builder) norm(x *gorgonia.Node, weight string) *gorgonia.Node {
+	return b.next(func() (*gorgonia.Node, error) { return b.c.RMSNorm(x, b.of[weight], b.m.Shape.Epsilon) })
+}
+
+func (b *builder) add(x, y *gorgonia.Node) *gorgonia.Node {
+	return b.next(func() (*gorgonia.Node, error) { return b.c.Add(x, y) })
+}
+
+// input adds a vector whose values are those of the slice whenever the graph runs.
+func (b *builder) input(name string, of tensor.Dtype, values any, n int) *gorgonia.Node {
+	v := tensor.New(tensor.WithShape(n), tensor.WithBacking(values))
+	return gorgonia.NewVector(b.g.ExprGraph, of, gorgonia.WithName(name), gorgonia.WithShape(n), gorgonia.WithValue(v))
+}
+
+// build makes the graph of the model for so many texts of a length; with the loss, if it is to be trained.
+func (m *Model) build(c Compute, texts, length int, training bool) (*graph, error) {
+	s, rows := m.Shape, texts*length
+	if texts < 1 || length < 1 {
+		return nil, fmt.Errorf("train: %d texts of %d tokens", texts, length)
+	}
+	g := &graph{ExprGraph: gorgonia.NewGraph(), tokens: make([]int, rows), targets: make([]int, rows), weights: make([]float32, rows)}
+	b := &builder{c: c, m: m, g: g, of: map[string]*gorgonia.Node{}}
+	for _, p := range m.Params {
+		v := tensor.New(tensor.WithShape(p.Shape...), tensor.WithBacking(p.Values))
+		b.of[p.Name] = gorgonia.NewTensor(g.ExprGraph, tensor.Float32, len(p.Shape), gorgonia.WithName(p.Name), gorgonia.WithShape(p.Shape...), gorgonia.WithValue(v))
+		g.params = append(g.params, b.of[p.Name])
+	}
+	tokens := b.input("tokens", tensor.Int, g.tokens, rows)
+	heads := Heads{Count: s.Heads, Dim: s.Dim / s.Heads, Length: length}
+	x := b.node(c.Embedding(b.of["token_embd.weight"], tokens))
+	for l := range s.Layers {
+		x = b.layer(x, l, heads)
+	}
+	g.logits = b.linear(b.norm(x, "output_norm.weight"), "output.weight", "")
+	if training {
+		targets, weights := b.input("targets", tensor.Int, g.targets, rows), b.input("weights", tensor.Float32, g.weights, rows)
+		g.loss = b.next(func() (*gorgonia.Node, error) { return c.CrossEntropy(g.logits, targets, weights) })
+	}
+	return g, b.err
+}
+
+func (b *builder) layer(x *gorgonia.Node, l int, heads Heads) *gorgonia.Node {
+	s := b.m.Shape
+	qkv := b.linear(b.norm(x, block(l, "attn_norm.weight")), block(l, "attn_qkv.weight"), block(l, "attn_qkv.bias"))
+	qkv = b.next(func() (*gorgonia.Node, error) { return b.c.RoPE(qkv, heads, s.RoPEBase) })
+	attended := b.next(func() (*gorgonia.Node, error) { return b.c.Attention(qkv, heads, s.Sight) })
+	x = b.add(x, b.linear(attended, block(l, "attn_output.weight"), ""))
+	gateUp := b.linear(b.norm(x, block(l, "ffn_norm.weight")), block(l, "ffn_gate_up.weight"), "")
+	hidden := b.next(func() (*gorgonia.Node, error) { return b.c.SwiGLU(gateUp) })
+	return b.add(x, b.linear(hidden, block(l, "ffn_down.weight"), ""))
+}

@@ -1,0 +1,316 @@
+package train
+
+import (
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/train/tales"
+)
+
+// tiny is a model that every implementation trains in no time.
+func tiny() Shape {
+	return Shape{Vocabulary: len(tales.Words()), Dim: 32, Layers: 2, Heads: 4, Hidden: 40, RoPEBase: 1e4, Epsilon: 1e-6}
+}
+
+func someStories(t testing.TB, g *tales.Generator, n, length int) []tales.Document {
+	t.Helper()
+	var all []tales.Document
+	for range n {
+		d, err := g.Story(length, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// A step of all parameters changes the loss by the gradient's product with it, for each of the parameters alone too.
+func TestGradientsOfTheModel(t *testing.T) {
+	all := computes(t)
+	for _, sight := range []Sight{{}, {Window: 7}, {Chunk: 16}} {
+		for i, c := range all {
+			if sight != (Sight{}) && i < len(all)-1 {
+				continue // what a query sees is no affair of the kernels
+			}
+			s := tiny()
+			s.Sight = sight
+			m, err := NewModel(s, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			trainer, err := NewTrainer(c, m, 2, 40)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts := tales.New(1)
+			documents := []tales.Document{texts.Echo(40), texts.Pairs(40)}
+			loss := func() float64 {
+				l, _, err := trainer.Gradients(documents)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return float64(l)
+			}
+			_, got, err := trainer.Gradients(documents)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var grads [][]float32
+			for _, g := range got {
+				grads = append(grads, slices.Clone(g))
+			}
+			for i, p := range m.Params {
+				from, length := slices.Clone(p.Values), 0.0
+				for _, g := range grads[i] {
+					length += float64(g) * float64(g)
+				}
+				length = math.Sqrt(length)
+				if length == 0 {
+					t.Errorf("%s, %+v: %s has no gradient", c.Impl.Name, sight, p.Name)
+					continue
+				}
+				const step = 0.02
+				move := func(by float64) float64 {
+					for j, g := range grads[i] {
+						p.Values[j] = from[j] + float32(by*float64(g)/length)
+					}
+					return loss()
+				}
+				// differences over two steps, so that what is of the third order cancels
+				near, far := (move(step)-move(-step))/(2*step), (move(2*step)-move(-2*step))/(4*step)
+				if d := (4*near - far) / 3; math.Abs(d-length) > 0.01*length+1e-4 {
+					t.Errorf("%s, %+v: %s: the difference is %v, the gradient says %v", c.Impl.Name, sight, p.Name, d, length)
+				}
+				copy(p.Values, from)
+			}
+			if err := trainer.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// A head that was made to look back does.
+func TestHeadsLookBack(t *testing.T) {
+	c := computes(t)[0]
+	s := Small(len(tales.Words()))
+	m, err := NewModel(s, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bias := m.byName["blk.0.attn_qkv.bias"].Values
+	const length = 48
+	h := Heads{Count: s.Heads, Dim: s.Dim / s.Heads, Length: length}
+	qkv := make([]float32, length*len(bias))
+	for i := range length {
+		copy(qkv[i*len(bias):], bias)
+	}
+	turned := make([]float32, len(qkv))
+	r := rope{c: c, h: h}
+	half := h.Dim / 2
+	for i := range length * half {
+		sin, cos := math.Sincos(float64(i/half) * math.Pow(s.RoPEBase, -2*float64(i%half)/float64(h.Dim)))
+		r.cos, r.sin = append(r.cos, float32(cos)), append(r.sin, float32(sin))
+	}
+	if err := r.run(turned, []operand{{shape: []int{length, len(bias)}, values: qkv}}); err != nil {
+		t.Fatal(err)
+	}
+	a, scratch := newAttention(c, h, Sight{}), kernels.Worker{}
+	w := make([]float32, length*length)
+	for head := range 3 {
+		a.weigh(&scratch, w, length, turned[head*h.Dim:], turned[s.Dim+head*h.Dim:], len(bias), 0, 0, length)
+		for i := head + 1; i < length; i++ {
+			row := w[i*length:][:length]
+			if at := largest(row); at != i-head-1 || row[at] < 0.9 {
+				t.Errorf("head %d: query %d looks at %d with %v", head, i, at, row[at])
+			}
+		}
+	}
+}
+
+// The same seeds learn the same, with every number of threads, and they learn: at first, which words lists are made of.
+func TestLearning(t *testing.T) {
+	c := computes(t)
+	best := c[len(c)-1]
+	var first []float32
+	for threads := 1; threads <= 2; threads++ {
+		team := kernels.NewTeam(threads)
+		m, err := NewModel(tiny(), 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trainer, err := NewTrainer(Compute{best.Impl, team}, m, 8, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, o := tales.New(4), NewAdamW()
+		var losses []float32
+		for range 60 {
+			var documents []tales.Document
+			for range 8 {
+				documents = append(documents, g.Echo(64))
+			}
+			loss, _, err := trainer.Step(o, documents, 5e-3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			losses = append(losses, loss)
+		}
+		if threads == 1 {
+			first = losses
+			even := float32(math.Log(float64(m.Shape.Vocabulary)))
+			if losses[0] < 0.95*even || losses[0] > 1.1*even || losses[59] > 0.85*even {
+				t.Errorf("the loss goes from %v to %v; knowing nothing is %v", losses[0], losses[59], even)
+			}
+		} else if !slices.Equal(losses, first) {
+			t.Errorf("losses with %d threads: %v, with one: %v", threads, losses, first)
+		}
+		if err := trainer.Close(); err != nil {
+			t.Error(err)
+		}
+		team.Close()
+	}
+}
+
+// Steps leave no more behind them than they found.
+func TestStepsKeepNoMemory(t *testing.T) {
+	c := computes(t)
+	m, err := NewModel(tiny(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trainer, err := NewTrainer(c[len(c)-1], m, 4, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, o := tales.New(4), NewAdamW()
+	var held [3]uint64
+	for i := range held {
+		for range 50 {
+			if _, _, err := trainer.Step(o, someStories(t, g, 4, 64), 1e-3); err != nil {
+				t.Fatal(err)
+			}
+		}
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		held[i] = s.HeapAlloc
+	}
+	const slack = 256 << 10 // of a step's memory, which is several times that
+	if held[2] > held[1]+slack {
+		t.Errorf("%d, %d and %d bytes after 50, 100 and 150 steps", held[0], held[1], held[2])
+	}
+	runtime.KeepAlive(trainer)
+}
+
+func TestSchedule(t *testing.T) {
+	s := Schedule{Rate: 2e-3, Final: 0.05, Warmup: 50, Steps: 300}
+	for _, c := range []struct {
+		step int
+		want float64
+	}{{0, 4e-5}, {24, 1e-3}, {49, 2e-3}, {100, 2e-3}, {200, 2e-3}, {250, 2e-3 * 0.525}, {300, 1e-4}, {400, 1e-4}} {
+		if got := s.At(c.step); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("step %d has rate %v, want %v", c.step, got, c.want)
+		}
+	}
+}
+
+// A step is what the paper's algorithm says, worked out in float64.
+func TestAdamW(t *testing.T) {
+	c := computes(t)[0]
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, shape := range [][]int{{4, 5}, {20}} {
+		p := &Param{Name: "p", Shape: shape, Values: someValues(r, 20)}
+		o := NewAdamW()
+		x, m, v := make([]float64, 20), make([]float64, 20), make([]float64, 20)
+		for i, y := range p.Values {
+			x[i] = float64(y)
+		}
+		for step := 1; step <= 20; step++ {
+			grad := someValues(r, 20)
+			norm := 0.0
+			for _, g := range grad {
+				norm += float64(g) * float64(g)
+			}
+			norm = math.Sqrt(norm)
+			got, err := o.Step(c, []*Param{p}, [][]float32{grad}, 0.01)
+			if err != nil || math.Abs(got-norm) > 1e-5 {
+				t.Fatalf("length %v (%v), want %v", got, err, norm)
+			}
+			for i := range x {
+				g := float64(grad[i]) * min(1, 1/norm)
+				m[i], v[i] = 0.9*m[i]+0.1*g, 0.95*v[i]+0.05*g*g
+				if len(shape) > 1 {
+					x[i] -= 0.01 * 0.01 * x[i]
+				}
+				x[i] -= 0.01 * m[i] / (1 - math.Pow(0.9, float64(step))) / (math.Sqrt(v[i]/(1-math.Pow(0.95, float64(step)))) + 1e-8)
+				if math.Abs(x[i]-float64(p.Values[i])) > 1e-5 {
+					t.Fatalf("step %d: value %d is %v, want %v", step, i, p.Values[i], x[i])
+				}
+			}
+		}
+		nan := make([]float32, 20)
+		nan[3] = float32(math.NaN())
+		before := slices.Clone(p.Values)
+		if _, err := o.Step(c, []*Param{p}, [][]float32{nan}, 0.01); err == nil || !slices.Equal(before, p.Values) {
+			t.Errorf("gradients that are not numbers: %v", err)
+		}
+	}
+}
+
+func TestModelsAreRefused(t *testing.T) {
+	c := computes(t)[0]
+	for _, s := range []Shape{{}, {Vocabulary: 10, Dim: 30, Layers: 1, Heads: 4, Hidden: 8}} {
+		if _, err := NewModel(s, 1); err == nil {
+			t.Errorf("shape %+v is no error", s)
+		}
+	}
+	m, err := NewModel(tiny(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewTrainer(c, m, 0, 10); err == nil {
+		t.Error("no texts are no error")
+	}
+	trainer, err := NewTrainer(c, m, 1, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := someStories(t, tales.New(1), 1, 64)[0]
+	beyond := tales.Document{Tokens: slices.Clone(d.Tokens)}
+	beyond.Tokens[7] = m.Shape.Vocabulary
+	for _, documents := range [][]tales.Document{{}, {d, d}, {{Tokens: d.Tokens[:63]}}, {beyond}, {{Tokens: d.Tokens, Answers: []tales.Span{{From: 0, To: 3}}}}} {
+		if _, _, err := trainer.Gradients(documents); err == nil {
+			t.Errorf("documents %v are no error", documents)
+		}
+	}
+	if _, _, err := trainer.Gradients([]tales.Document{d}); err != nil {
+		t.Errorf("after errors: %v", err)
+	}
+}
+
+// BenchmarkStep measures steps of the small model with 2,048 tokens.
+func BenchmarkStep(b *testing.B) {
+	const texts, length = 8, 256
+	c := computes(b)
+	m, err := NewModel(Small(len(tales.Words())), 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	trainer, err := NewTrainer(c[len(c)-1], m, texts, length)
+	if err != nil {
+		b.Fatal(err)
+	}
+	o, documents := NewAdamW(), someStories(b, tales.New(1), texts, length)
+	for b.Loop() {
+		if _, _, err := trainer.Step(o, documents, 1e-3); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(texts*length*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+}
