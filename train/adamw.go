@@ -3,6 +3,8 @@ package train
 import (
 	"fmt"
 	"math"
+
+	"github.com/mneme-lm/mneme/kernels"
 )
 
 // Schedule is how the learning rate goes: up to Rate over the first steps, then level, then over the last third of all steps
@@ -69,18 +71,22 @@ func (o *AdamW) Step(c Compute, params []*Param, grads [][]float32, rate float64
 		if len(p.Shape) > 1 {
 			keep -= rate * o.Decay
 		}
-		o.move(c, p.Values, grads[i], o.means[i], o.means2[i], float32(by), float32(keep), float32(rate/right1), float32(1/right2))
+		if err := o.move(c, p.Values, grads[i], o.means[i], o.means2[i], float32(by), float32(keep), float32(rate/right1), float32(1/right2)); err != nil {
+			return norm, err
+		}
 	}
 	return norm, nil
 }
 
-func (o *AdamW) move(c Compute, x, grad, mean, mean2 []float32, by, keep, rate, right2 float32) {
+func (o *AdamW) move(c Compute, x, grad, mean, mean2 []float32, by, keep, rate, right2 float32) error {
 	b1, b2, epsilon := float32(o.Beta1), float32(o.Beta2), float32(o.Epsilon)
-	grad, mean, mean2 = grad[:len(x)], mean[:len(x)], mean2[:len(x)]
-	for i := range x {
-		g := by * grad[i]
-		m, v := b1*mean[i]+(1-b1)*g, b2*mean2[i]+(1-b2)*g*g
-		mean[i], mean2[i] = m, v
-		x[i] = keep*x[i] - rate*m/(float32(math.Sqrt(float64(v*right2)))+epsilon)
-	}
+	return c.each(len(x), 1<<12, func(_ *kernels.Worker, from, to int) {
+		x, grad, mean, mean2 := x[from:to], grad[from:to], mean[from:to], mean2[from:to]
+		for i := range x {
+			g := by * grad[i]
+			m, v := b1*mean[i]+(1-b1)*g, b2*mean2[i]+(1-b2)*g*g
+			mean[i], mean2[i] = m, v
+			x[i] = keep*x[i] - rate*m/(float32(math.Sqrt(float64(v*right2)))+epsilon)
+		}
+	})
 }
