@@ -74,6 +74,5 @@ func (rope) differentiable() []bool { return []bool{true} }
 
 // gradients rotates the gradient back: a rotation's transpose is its inverse.
 func (r rope) gradients(_ gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	r.sin, r.back = r.back, r.sin
-	return collect(lazy(r, grad))
+	return collect(lazy(rope{c: r.c, h: r.h, cos: r.cos, sin: r.back, back: r.sin}, grad))
 }
