@@ -24,7 +24,7 @@ func Small(vocabulary int) Shape {
 
 // Param is a matrix or a vector that is learned. What lies in Values is what every graph of the model computes with.
 type Param struct {
-	Name   string // as GGUF has it
+	Name   string // as in GGUF, but for attn_qkv and ffn_gate_up, which hold several of its tensors
 	Shape  []int  // [out, in], or [n]
 	Values []float32
 }
@@ -84,9 +84,9 @@ func (m *Model) param(name string, shape ...int) *Param {
 	return p
 }
 
-// look has a head of the first layer attend to the token that lies back before a query, by biases: a pair of a key is amplitude at angle 0,
-// and that of a query amplitude at the angle that RoPE adds over the distance, taken back. Their product is largest at
-// that distance, whatever the tokens. The fastest pairs tell neighbours apart best.
+// look has a head of the first layer attend to the token that many back, by biases: a pair of a key points to angle 0, and that
+// of a query to minus the angle that RoPE adds over the distance. Their product is largest at that distance, whatever
+// the tokens. The fastest pairs tell neighbours apart best.
 func (m *Model) look(head, back int) {
 	const amplitude, pairs = 6, 4
 	bias := m.byName[block(0, "attn_qkv.bias")].Values

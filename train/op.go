@@ -73,10 +73,10 @@ func apply(o operation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("train: %v: %w", o, err)
 	}
-	n.result = result
 	if result == nil {
 		n.out = make([]float32, 1)
 	} else {
+		n.result = result.Clone() // it may be an input's
 		n.out = make([]float32, result.TotalSize())
 		n.dense = tensor.New(tensor.WithShape(result...), tensor.WithBacking(n.out))
 	}
