@@ -74,7 +74,7 @@ var rules = map[string]rule{
 // to try things on, a disassembler for instructions written as numbers, and Gorgonia as the oracle for gradients written by
 // hand.
 var forTests = rule{
-	rooms:   []string{"internal/filemem", "internal/testdata", "weights/convert", "weights/synth", "weights", "weights/quant"},
+	rooms:   []string{"internal/filemem", "internal/testdata", "weights/convert", "weights/safetensors", "weights/synth", "weights", "weights/quant"},
 	modules: []string{rapid, gorgonia, arch},
 }
 

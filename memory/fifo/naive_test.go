@@ -13,6 +13,21 @@ type naive struct {
 	*Layer
 	slots [][]float64 // groups of PerChunk one after the other
 	rows  [][]float64
+	known map[*float64][2][]float64 // keys and values of slots, by where these lie
+}
+
+// projected returns the key and the value of a slot.
+func (n *naive) projected(slot []float64) (key, value []float64) {
+	x, ok := n.known[&slot[0]]
+	if !ok {
+		normed := rms(n.SlotNorm, slot, n.Epsilon)
+		x = [2][]float64{times(n.Key, normed), times(n.Value, normed)}
+		if n.known == nil {
+			n.known = map[*float64][2][]float64{}
+		}
+		n.known[&slot[0]] = x
+	}
+	return x[0], x[1]
 }
 
 func wide(x []float32) []float64 {
@@ -178,9 +193,9 @@ func (n *naive) read(q []float64, head int) (weights, out []float64) {
 	var scores []float64
 	var values [][]float64
 	for _, slot := range n.slots {
-		slot = rms(n.SlotNorm, slot, n.Epsilon)
-		scores = append(scores, float64(n.Scale)*inner(q, times(n.Key, slot)[from:to]))
-		values = append(values, times(n.Value, slot)[from:to])
+		k, v := n.projected(slot)
+		scores = append(scores, float64(n.Scale)*inner(q, k[from:to]))
+		values = append(values, v[from:to])
 	}
 	return mix(scores, values)
 }
