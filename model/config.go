@@ -35,6 +35,7 @@ type Config struct {
 	AttentionKinds []AttentionKind // of each layer; nil where the architecture has but its own
 	ChunkLength    int             // of layers with chunked attention; 0: none
 	Landmark       Landmark
+	Fifo           Fifo
 }
 
 // The most that metadata may ask for: beyond any model there is, and small enough that products of two fit an int.
@@ -112,6 +113,18 @@ func (r *reader) string(name, fallback string) string {
 	if !ok {
 		if r.has(key) {
 			r.fail(key, "want a string")
+		}
+		return fallback
+	}
+	return v
+}
+
+func (r *reader) bool(name string, fallback bool) bool {
+	key := r.key(name)
+	v, ok := r.md.Bool(key)
+	if !ok {
+		if r.has(key) {
+			r.fail(key, "want true or false")
 		}
 		return fallback
 	}

@@ -23,6 +23,9 @@ func (r *Runner) Fill(s *Sequence, rows, block int) (dropped int64, err error) {
 	if rows == 0 {
 		return 0, nil
 	}
+	if s.memories != nil {
+		return 0, fmt.Errorf("model: noise in the cache of a sequence that also has a memory, which would stay empty")
+	}
 	if rows < 0 || rows > math.MaxInt32 {
 		return 0, fmt.Errorf("model: a past of %d rows: want none, or as many as positions can count", rows)
 	}

@@ -9,7 +9,8 @@ import (
 
 // mneme is the architecture of models that are trained with a way of remembering: a llama block with biases on q, k and v
 // and rotation of half-split pairs, as qwen2 has, whose attention in each layer is of the kind that mneme.attention.kind
-// says, one string for all layers or an array with one for each.
+// says, one string for all layers or an array with one for each. With mneme.memory.kind fifo it is one of three paths in every
+// layer (Fifo).
 type mneme struct{ llama }
 
 // AttentionKind is what a layer's queries see of the text.
@@ -55,15 +56,19 @@ type Landmark struct {
 func (mneme) configure(c *Config, r *reader) {
 	c.Rope.Halves = true
 	c.refuseExperts(r)
-	if memory := r.string("memory.kind", "none"); memory != "none" {
-		r.fail(r.key("memory.kind"), "a memory of kind %q is not supported yet", memory)
-	}
 	c.AttentionKinds = r.attentionKinds(c.Layers)
 	if slices.Contains(c.AttentionKinds, AttentionWindow) {
 		c.SlidingWindow = r.size("attention.sliding_window", 1, -1)
 	}
 	if slices.Contains(c.AttentionKinds, AttentionChunked) {
 		c.ChunkLength = r.size("attention.chunk_length", 1, -1)
+	}
+	switch memory := r.string("memory.kind", "none"); {
+	case r.err != nil || memory == "none":
+	case memory == "fifo":
+		c.Fifo = r.fifo(c)
+	default:
+		r.fail(r.key("memory.kind"), "a memory of kind %q is not supported (known: none, fifo)", memory)
 	}
 	if !slices.Contains(c.AttentionKinds, AttentionLandmark) {
 		return
@@ -115,6 +120,9 @@ func (m mneme) load(l *loader, c *Config, i int) layer {
 		b.window = c.SlidingWindow
 	case AttentionChunked:
 		b.chunk = c.ChunkLength
+	}
+	if c.Fifo.Slots > 0 {
+		b.fused, b.memoryQuery = l.fused(c, i)
 	}
 	return b
 }

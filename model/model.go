@@ -66,6 +66,9 @@ type layer struct {
 	gate, up, down      linear
 	feedForwardPostNorm []float32
 
+	fused       *fused // nil: attention is all there is
+	memoryQuery linear // [width of the memory's heads, embedding]
+
 	router                              linear
 	gateExperts, upExperts, downExperts []linear
 }

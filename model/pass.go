@@ -4,6 +4,7 @@ import (
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/kvcache"
+	"github.com/mneme-lm/mneme/memory/fifo"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
@@ -24,6 +25,7 @@ type pass struct {
 	blockScores []float32 // of stored blocks with the queries of a set
 	key, value  []byte    // rows for the cache
 	gate, up    []float32 // products of a piece of the feed-forward layer's matrices
+	bank        *fifo.Scratch
 }
 
 // rowGrain is the number of activation rows that a thread takes at a time, matrixGrain that of weight rows, smallGrain
@@ -38,6 +40,7 @@ func (p *pass) begin(r *Runner, w *kernels.Worker) {
 	p.Runner, p.w = r, w
 	if p.attn == nil {
 		p.attn = attention.NewScratch(&w.Scratch)
+		p.bank = fifo.NewScratch(&w.Scratch)
 	}
 }
 
@@ -113,6 +116,7 @@ func (p *pass) attention(l *layer) {
 	p.rotateAndStore(l)
 	p.chooseBlocks(l)
 	p.attend(l)
+	p.fuse(l)
 	p.observe(l)
 	p.weighMass(l)
 	p.releaseStores()

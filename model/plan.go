@@ -16,6 +16,9 @@ func (m *Model) ScratchBytes(rows, logits, cached, threads int) int64 {
 	paths := rows * max(1, m.ExpertsUsed)
 	floats := rows*(2*m.Embedding+m.Heads*m.KeyDim+m.KVHeads*(m.KeyDim+m.ValueDim)+m.Rope.Dimensions) +
 		2*threads*(m.FeedForward+rows*matrixGrain) + logits*m.Vocabulary
+	if m.Fifo.Slots > 0 {
+		floats += 2 * rows * m.Heads * m.ValueDim
+	}
 	if m.Experts > 0 {
 		floats += rows*m.Experts + paths*(5+m.Embedding) + m.Experts + 1
 	}

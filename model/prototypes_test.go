@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -80,6 +81,39 @@ func TestPrototypeBase(t *testing.T) {
 		rows = append(rows, forward(t, r, seq, []int32{id}, pos)...)
 	}
 	checkTop(t, "token by token", rows, g.Top)
+}
+
+// TestPrototypeFifo also has the reads of the memory zeroed.
+func TestPrototypeFifo(t *testing.T) {
+	m := openPrototype(t, "fifo")
+	if m.ChunkLength != 64 || m.Fifo.Window != 16 || m.Fifo.Slots != 128 || m.Fifo.PerChunk != 8 || !slices.Equal(m.Fifo.Layers, []int{2, 3}) {
+		t.Fatalf("%+v", m.Config)
+	}
+	r := newRunner(t, m, 2)
+	for name, forgetful := range map[string]bool{"fifo": false, "fifo_off": true} {
+		g := readPrototypeGolden(t, name)
+		from := len(g.Tokens) - len(g.Top)
+		var prefill [][]float32
+		for _, block := range []int{len(g.Tokens), 200, 1} {
+			seq, err := m.NewSequence(SequenceOptions{Rows: quant.F32, Forgetful: forgetful})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var rows [][]float32
+			for at := 0; at < len(g.Tokens); at += block {
+				rows = append(rows, forward(t, r, seq, g.Tokens[at:min(at+block, len(g.Tokens))], at)...)
+			}
+			checkTop(t, fmt.Sprintf("%s, %d at a time", name, block), rows[from:], g.Top)
+			if prefill == nil {
+				prefill = rows
+			}
+			for i := range rows {
+				if !slices.Equal(rows[i], prefill[i]) {
+					t.Fatalf("%s, %d at a time: row %d differs", name, block, i)
+				}
+			}
+		}
+	}
 }
 
 // checkTop compares the logits that are given of each row, and holds that the largest is the largest.

@@ -89,7 +89,7 @@ func matricesOf(layers []layer, output *linear) []*linear {
 	var list []*linear
 	for i := range layers {
 		l := &layers[i]
-		list = append(list, &l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down, &l.router)
+		list = append(list, &l.q, &l.k, &l.v, &l.memoryQuery, &l.o, &l.gate, &l.up, &l.down, &l.router)
 		for _, experts := range [][]linear{l.gateExperts, l.upExperts, l.downExperts} {
 			for e := range experts {
 				list = append(list, &experts[e])

@@ -9,6 +9,7 @@ import (
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/kvcache"
+	"github.com/mneme-lm/mneme/memory/fifo"
 )
 
 // ErrStopped is returned by Forward when it was told to stop.
@@ -41,6 +42,8 @@ type Runner struct {
 	hiddenOnly bool // the output matrix is left out
 	passes     []pass
 	sealing    sealing
+	rounds     []piece
+	bank       *fifo.Scratch // of who calls
 	scratch
 
 	failure atomic.Pointer[error]
@@ -48,15 +51,16 @@ type Runner struct {
 
 // start is where a sequence stood before the batch.
 type start struct {
-	seen int // rows per KV head that its cache had been given
-	base int // where keys are rotated when they are attended to: the position of the batch's first row
+	seen   int // rows per KV head that its cache had been given
+	pieces int // of chunks, that the batch has of it
+	base   int // where keys are rotated when they are attended to: the position of the batch's first row
 }
 
 // NewRunner makes a runner with its own team of threads (see kernels.NewTeam). Close it after use.
 func NewRunner(m *Model, impl *kernels.Implementation, threads int) *Runner {
 	r := &Runner{
 		model: m, impl: impl, team: kernels.NewTeam(threads), layers: m.layers, output: m.output,
-		before: map[*Sequence]start{}, turns: map[*ropeTable]*columns{},
+		before: map[*Sequence]start{}, turns: map[*ropeTable]*columns{}, bank: fifo.NewScratch(&kernels.Scratch{}),
 	}
 	r.passes = make([]pass, r.team.Threads())
 	return r
@@ -140,7 +144,7 @@ func (r *Runner) run(rows []Row, stop *atomic.Bool, hidden bool, each func(row i
 
 // admit checks the rows and makes room for them in their caches.
 func (r *Runner) admit(rows []Row) error {
-	r.batch, r.slots, r.ropeAt = rows, r.slots[:0], r.ropeAt[:0]
+	r.batch, r.slots, r.ropeAt, r.rounds = rows, r.slots[:0], r.ropeAt[:0], r.rounds[:0]
 	for i := range rows {
 		row := &rows[i]
 		s := row.Sequence
@@ -152,11 +156,12 @@ func (r *Runner) admit(rows []Row) error {
 		}
 		from, begun := r.before[s]
 		if !begun {
-			from = start{s.Cache.Seen(), s.Cache.MostRows()}
+			from = start{seen: s.Cache.Seen(), base: s.Cache.MostRows()}
 			if s.landmarks != nil {
 				from.base = s.base()
 			}
 			r.before[s] = from
+			s.holdMemories()
 			if s.Eviction != nil {
 				s.Cache.HoldMarks()
 			}
@@ -164,6 +169,13 @@ func (r *Runner) admit(rows []Row) error {
 		ropeAt := row.Position
 		if s.packed() {
 			ropeAt = int32(from.base + s.Cache.Seen() - from.seen)
+		}
+		if n := r.model.Fifo.Chunk; n > 0 { // positions are those in the chunk
+			if int(row.Position) != s.Cache.Seen() {
+				return fmt.Errorf("model: position %d after %d rows: a memory of chunks needs all of them", row.Position, s.Cache.Seen())
+			}
+			ropeAt %= int32(n)
+			r.piece(i)
 		}
 		if err := s.fits(ropeAt); err != nil {
 			return err
@@ -175,6 +187,7 @@ func (r *Runner) admit(rows []Row) error {
 		}
 		r.slots, r.ropeAt = append(r.slots, int32(slot)), append(r.ropeAt, ropeAt)
 	}
+	r.inRounds()
 	for s, from := range r.before {
 		if s.landmarks != nil {
 			s.landmarks.reach(s.slots().Slots(), s.rope)
@@ -192,6 +205,7 @@ func (r *Runner) rollBack() {
 		if err := s.Cache.Truncate(from.seen); err != nil {
 			panic(err) // rows that were appended a moment ago
 		}
+		s.revertMemories(r)
 		if s.Eviction != nil {
 			s.Cache.RestoreMarks()
 		}
@@ -212,6 +226,7 @@ func (r *Runner) forget() {
 	}
 	clear(r.choosings)
 	clear(r.before)
+	clear(r.rounds)
 }
 
 // Work runs one thread's share of the batch.

@@ -19,6 +19,9 @@ type scratch struct {
 	last     *kernels.Activations // [wanted, E]
 	logits   []float32            // [wanted, vocabulary]
 
+	fullPath   []float32 // [n, heads · valueDim] attention to the chunk, where that is one of several paths
+	memoryPath []float32 // of the same shape: queries of the memory, then what they read
+
 	routing routing
 	attending
 }
@@ -51,6 +54,10 @@ func (s *scratch) resize(m *Model, rows []Row, threads int, logits bool) {
 	s.last.Resize(len(s.wanted), m.Embedding)
 	if logits {
 		grow(&s.logits, len(s.wanted)*m.Vocabulary)
+	}
+	if m.Fifo.Slots > 0 {
+		grow(&s.fullPath, n*m.Heads*m.ValueDim)
+		grow(&s.memoryPath, n*m.Heads*m.ValueDim)
 	}
 	s.setRows(m, n)
 	s.attending.resize(m, rows, threads)

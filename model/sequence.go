@@ -9,6 +9,7 @@ import (
 
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kvcache"
+	"github.com/mneme-lm/mneme/memory/fifo"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
@@ -34,6 +35,7 @@ type Sequence struct {
 	limit int // positions; 0: none
 
 	landmarks *landmarked  // nil: there are none
+	memories  []*fifo.Bank // of the layers; nil where there is none
 	touched   atomic.Int64 // bytes of a store that queries opened since it was last released
 	releasing sync.Mutex
 }
@@ -48,6 +50,7 @@ type SequenceOptions struct {
 	Eviction  *kvcache.Eviction
 	Attention *attention.Method
 	Store     kvcache.Store // that rows lie in; nil: the heap
+	Forgetful bool          // what is read of the model's memory is zeros
 }
 
 // NewSequence makes an empty sequence.
@@ -83,6 +86,9 @@ func (m *Model) NewSequence(o SequenceOptions) (*Sequence, error) {
 	}
 	if method != nil && method.Landmarks != nil {
 		s.landmarks = &landmarked{Landmarks: method.Landmarks, token: int32(m.Landmark.Token)}
+	}
+	if err := s.makeMemories(o); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

@@ -44,7 +44,7 @@ func (m *Model) Work(rows quant.Type, asked *attention.Method, context int, logi
 	var w Work
 	for i := range m.layers {
 		l := &m.layers[i]
-		w.add(1, l.q, l.k, l.v, l.o, l.gate, l.up, l.down, l.router)
+		w.add(1, l.q, l.k, l.v, l.memoryQuery, l.o, l.gate, l.up, l.down, l.router)
 		for _, experts := range [][]linear{l.gateExperts, l.upExperts, l.downExperts} {
 			w.add(float64(m.ExpertsUsed)/float64(max(1, m.Experts)), experts...)
 		}

@@ -122,3 +122,9 @@ func (b *Bank) group(g int) []float32 {
 	n := b.PerChunk * b.Dim
 	return b.slots[g*n : (g+1)*n]
 }
+
+// Holds reports whether a text of so many rows leaves as many slots filled and rows of a chunk as there are.
+func (b *Bank) Holds(rows int) bool {
+	folded := rows - b.count
+	return folded >= 0 && folded%b.Chunk == 0 && b.filled == min(folded/b.Chunk, b.Slots/b.PerChunk)
+}

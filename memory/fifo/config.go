@@ -140,9 +140,9 @@ func (c *Config) values() int64 {
 // Width is the width of the queries of all heads, and of what they read.
 func (c *Config) Width() int { return c.Heads * c.HeadDim }
 
-// gates is the number of matrices that the gate has on each side.
-func (c *Config) gates() int {
-	switch c.Gate {
+// Matrices is the number of matrices that the gate has on each side.
+func (g Gate) Matrices() int {
+	switch g {
 	case GateGRU:
 		return 3
 	case GateSimple:

@@ -30,7 +30,7 @@ func NewLayer(c Config, w Weights) (*Layer, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	d, g := c.Dim, c.gates()
+	d, g := c.Dim, c.Gate.Matrices()
 	for _, x := range []struct {
 		name     string
 		values   []float32

@@ -224,7 +224,7 @@ func randomWeights(r *rand.Rand, c Config, norms, projected bool) (w Weights) {
 	if c.Pooling == PoolQuery {
 		w.PoolQueries, w.PoolKey = randoms(r, c.PerChunk*d, 2), randoms(r, d*d, s)
 	}
-	if g := c.gates(); g > 0 {
+	if g := c.Gate.Matrices(); g > 0 {
 		w.GateW, w.GateU, w.GateBias = randoms(r, g*d*d, s), randoms(r, g*d*d, s), randoms(r, g*d, 1)
 	}
 	return w

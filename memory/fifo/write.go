@@ -154,7 +154,7 @@ func (b *Bank) gate(impl *kernels.Implementation, h, p []float32, s *Scratch) {
 		return
 	}
 	n, d := b.PerChunk, b.Dim
-	width := b.gates() * d
+	width := b.Gate.Matrices() * d
 	gates := grow(&s.gates, n*width)
 	for i := range n {
 		row := gates[i*width : (i+1)*width]

@@ -8,7 +8,8 @@ import (
 )
 
 // Prototypes are small models of words that were trained to try memories out: a safetensors file whose metadata have the
-// configuration, as JSON, in the member config. Full and landmark attention can be converted, to the architecture mneme.
+// configuration, as JSON, in the member config. Full and landmark attention and the gated first-in-first-out memory can be
+// converted, to the architecture mneme.
 
 // What prototypes have in common and their configuration does not say.
 const (
@@ -23,7 +24,16 @@ const (
 // prototype is the configuration.
 type prototype struct {
 	vocabulary, embedding, layers, heads, feedForward int
-	block                                             int // rows of a block with its landmark; 0: full attention
+	block                                             int // rows of a block with its landmark; 0: none
+	fifo                                              prototypeFifo
+}
+
+// names are what the tensors of attention and of the feed-forward layer are called, after the layer's number.
+func (p *prototype) names() (attention, feedForward string) {
+	if p.fifo.chunk > 0 {
+		return "", "ff."
+	}
+	return "a.", "m."
 }
 
 func openPrototype(path string) (*input, error) {
@@ -60,12 +70,17 @@ func parsePrototype(text string) (prototype, error) {
 	switch {
 	case c.has("mem") || c.has("variant"):
 		return prototype{}, errors.New("a memory of the layout titans is not supported yet")
-	case c.has("Tc"):
-		return prototype{}, errors.New("a memory of the layout fifo is not supported yet")
 	}
 	p := prototype{
 		vocabulary: c.size("V", 1, -1), embedding: c.size("d", 1, -1), layers: c.size("L", 1, -1),
 		heads: c.size("H", 1, -1), feedForward: c.size("h", 1, -1), block: c.size("B", 0, 0),
+	}
+	if p.embedding > 0 && p.heads > 0 && p.embedding%(2*p.heads) != 0 {
+		c.fail("H", "%d heads of an even size do not fit an embedding of %d", p.heads, p.embedding)
+	}
+	if c.has("Tc") {
+		p.fifo = parsePrototypeFifo(c, p.layers)
+		return p, c.finish()
 	}
 	if c.size("window", 0, 0) != 0 {
 		c.fail("window", "windows are not supported")
@@ -75,8 +90,6 @@ func parsePrototype(text string) (prototype, error) {
 		c.fail("mode", "%q is not supported (known: full, landmark)", mode)
 	case mode == "full" && p.block != 0, mode == "landmark" && p.block < 2:
 		c.fail("B", "blocks of %d rows with attention of the mode %s", p.block, mode)
-	case p.heads > 0 && p.embedding%(2*p.heads) != 0:
-		c.fail("H", "%d heads of an even size do not fit an embedding of %d", p.heads, p.embedding)
 	}
 	return p, c.finish()
 }
@@ -98,6 +111,10 @@ func (m *input) prototypeMetadata(p prototype, name string) {
 	m.set("mneme.rope.dimension_count", uint32(p.embedding/p.heads))
 	m.set("mneme.rope.freq_base", float32(prototypeRopeBase))
 	m.set("mneme.vocab_size", uint32(p.vocabulary))
+	if p.fifo.chunk > 0 {
+		m.prototypeFifoMetadata(p)
+		return
+	}
 	if p.block == 0 {
 		m.set("mneme.attention.kind", "full")
 		return
@@ -111,20 +128,24 @@ func (m *input) prototypeMetadata(p prototype, name string) {
 
 func (m *input) prototypeTensors(p prototype) {
 	v, d, h := p.vocabulary, p.embedding, p.feedForward
+	attention, feedForward := p.names()
 	m.move("token_embd.weight", "e.weight", v, d)
 	for i := 0; i < p.layers && m.err == nil; i++ {
 		to, from := fmt.Sprintf("blk.%d.", i), fmt.Sprintf("bl.%d.", i)
 		m.move(to+"attn_norm.weight", from+"n1.w", d)
 		for part, name := range []string{"attn_q", "attn_k", "attn_v"} {
-			m.rows(to+name+".weight", from+"a.qkv.weight", part*d, []int{3 * d, d}, d, d)
-			m.rows(to+name+".bias", from+"a.qkv.bias", part*d, []int{3 * d}, d)
+			m.rows(to+name+".weight", from+attention+"qkv.weight", part*d, []int{3 * d, d}, d, d)
+			m.rows(to+name+".bias", from+attention+"qkv.bias", part*d, []int{3 * d}, d)
 		}
-		m.move(to+"attn_output.weight", from+"a.o.weight", d, d)
+		m.move(to+"attn_output.weight", from+attention+"o.weight", d, d)
 		m.move(to+"ffn_norm.weight", from+"n2.w", d)
 		for part, name := range []string{"ffn_gate", "ffn_up"} {
-			m.rows(to+name+".weight", from+"m.w1.weight", part*h, []int{2 * h, d}, h, d)
+			m.rows(to+name+".weight", from+feedForward+"w1.weight", part*h, []int{2 * h, d}, h, d)
 		}
-		m.move(to+"ffn_down.weight", from+"m.w2.weight", d, h)
+		m.move(to+"ffn_down.weight", from+feedForward+"w2.weight", d, h)
+		if p.fifo.chunk > 0 {
+			m.prototypeFifoTensors(p, i, to, from)
+		}
 	}
 	m.move("output_norm.weight", "nf.w", d)
 	m.move("output.weight", "head.weight", v, d)

@@ -113,7 +113,7 @@ func TestPrototypeRefused(t *testing.T) {
 		config(`"window": 0`, `"rotary": 1`):          "rotary",
 		strings.Replace(landmarkConfig, "17", "1", 1): "blocks of 1",
 		config(`"mode"`, `"variant": "seq", "mode"`):  "titans is not supported yet",
-		config(`"mode"`, `"Tc": 64, "mode"`):          "fifo is not supported yet",
+		config(`"mode"`, `"Tc": 64, "mode"`):          "C: missing",
 	} {
 		refused(t, writePrototype(t, config, prototypeTensors()), want)
 	}
@@ -138,9 +138,7 @@ func TestPrototypeRefused(t *testing.T) {
 
 // TestPrototypesWithMemory refuses those whose memories there is no code for.
 func TestPrototypesWithMemory(t *testing.T) {
-	for _, name := range []string{"titans", "fifo"} {
-		refused(t, testdata.Shared(t, "prototypes/"+name+".safetensors"), "a memory of the layout "+name+" is not supported yet")
-	}
+	refused(t, testdata.Shared(t, "prototypes/titans.safetensors"), "a memory of the layout titans is not supported yet")
 }
 
 func TestConvertFails(t *testing.T) {
