@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/mneme-lm/mneme/model"
 	"github.com/mneme-lm/mneme/sample"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
@@ -24,6 +25,7 @@ type sessionOptions struct {
 	budgets   []int
 	trace     func(Eviction)
 	attention string
+	memory    string
 	store     string
 }
 
@@ -57,6 +59,10 @@ func WithAttention(method string) SessionOption {
 	return func(o *sessionOptions) { o.attention = method }
 }
 
+// WithMemory chooses what becomes of the memory that the model was trained with: "auto", the default, or the name of its kind,
+// "fifo", uses it; "none" has everything that is read of it be zeros, as if nothing were ever remembered.
+func WithMemory(kind string) SessionOption { return func(o *sessionOptions) { o.memory = kind } }
+
 // WithLayerBudgets sets a budget for each layer, in place of the same for all: see WithKVBudget.
 func WithLayerBudgets(rows []int) SessionOption {
 	return func(o *sessionOptions) { o.budgets = slices.Clone(rows) }
@@ -78,6 +84,18 @@ func (o *sessionOptions) check() error {
 		return fmt.Errorf("mneme: a budget of %d rows", o.budget)
 	}
 	return nil
+}
+
+// remembers reports whether the session uses the memory of its model, if that has one.
+func (o *sessionOptions) remembers(m *Model) (bool, error) {
+	switch kind := m.net.Memory(); o.memory {
+	case "", "auto", kind:
+		return kind != model.NoMemory, nil
+	case model.NoMemory:
+		return false, nil
+	default:
+		return false, fmt.Errorf("mneme: memory %q: the model's memory is of kind %s (auto, none and that can be asked for)", o.memory, kind)
+	}
 }
 
 // Option configures Generate.

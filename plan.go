@@ -50,6 +50,13 @@ func (m *Model) Plan(tokens int, opts ...SessionOption) (Plan, error) {
 	if p.StateBytes, err = cfg.IndexBytes(rows); err != nil {
 		return Plan{}, err
 	}
+	remembers, err := o.remembers(m)
+	if err != nil {
+		return Plan{}, err
+	}
+	if remembers {
+		p.StateBytes += m.net.MemoryBytes()
+	}
 	block, logits := min(o.block, max(tokens, 1)), 1
 	if e != nil {
 		rows = min(rows, e.MostRows(m.net.KVHeads, block))

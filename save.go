@@ -2,6 +2,7 @@ package mneme
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/mneme-lm/mneme/internal/statefile"
 	"github.com/mneme-lm/mneme/kvcache"
+	"github.com/mneme-lm/mneme/model"
 )
 
 // ErrMismatch is wrapped when a saved session does not belong to the model or the options that it is loaded with.
@@ -23,13 +25,14 @@ const sessionVersion = 1
 // savedSession is what a session's file says of it beside its text and its cache.
 type savedSession struct {
 	Version     int     `json:"version"`
-	Model       string  `json:"model"`      // fingerprint
-	ModelName   string  `json:"model_name"` // for people
-	Policy      string  `json:"policy"`     // with its parameters
-	Budgets     []int   `json:"kv_budgets"` // rows per KV head of each layer; none for a full cache
-	Attention   string  `json:"attention"`  // with its parameters
-	Rows        string  `json:"kv_type"`    // of the cache
-	Layers      int     `json:"layers"`     // of the cache, as are the next ones
+	Model       string  `json:"model"`            // fingerprint
+	ModelName   string  `json:"model_name"`       // for people
+	Policy      string  `json:"policy"`           // with its parameters
+	Budgets     []int   `json:"kv_budgets"`       // rows per KV head of each layer; none for a full cache
+	Attention   string  `json:"attention"`        // with its parameters
+	Memory      string  `json:"memory,omitempty"` // kind of the model's memory, if that is used
+	Rows        string  `json:"kv_type"`          // of the cache
+	Layers      int     `json:"layers"`           // of the cache, as are the next ones
 	Heads       int     `json:"kv_heads"`
 	KeyDim      int     `json:"key_length"`
 	ValueDim    int     `json:"value_length"`
@@ -50,6 +53,7 @@ const (
 	sectionSampler  = "sampler"  // state of the sampler of the last generation
 	sectionRows     = "rows"     // see kvcache.Snapshot.WriteRows
 	sectionPages    = "pages"    // see kvcache.Snapshot.WritePages
+	sectionMemory   = "memory"   // see model.Memories.State; absent where the session has none
 )
 
 // The alignment of a section's data: that of cached rows, which are used where they lie, and of all other.
@@ -67,7 +71,7 @@ func (s *Session) describe() (savedSession, error) {
 	return savedSession{
 		Version: sessionVersion, Model: print, ModelName: s.model.net.Name, Policy: s.policyName(), Budgets: s.budgets(),
 		Attention: s.attentionName(), Rows: cfg.Type.String(), Layers: cfg.Layers, Heads: cfg.Heads, KeyDim: cfg.KeyDim, ValueDim: cfg.ValueDim,
-		LongRope: s.sequence.LongRope(),
+		LongRope: s.sequence.LongRope(), Memory: s.memoryName(),
 	}, nil
 }
 
@@ -135,7 +139,23 @@ func (s *Session) write(w *statefile.Writer, description, sampler []byte) error 
 	if err := snapshot.WritePages(w); err != nil {
 		return err
 	}
+	if s.memoryName() != "" {
+		if err := w.Section(sectionMemory, alignment); err != nil {
+			return err
+		}
+		if _, err := w.Write(s.sequence.Memories().State()); err != nil {
+			return err
+		}
+	}
 	return w.Commit()
+}
+
+// memoryName is the kind of memory that the session has, empty if it has none.
+func (s *Session) memoryName() string {
+	if kind := s.sequence.Memory(); kind != model.NoMemory {
+		return kind
+	}
+	return ""
 }
 
 // Load takes the session to where the one was that Save wrote to a file, with the same model and the same options; where
@@ -186,9 +206,15 @@ func (s *Session) load(f *statefile.File) error {
 	if err := s.checkText(d, tokens, expected, cache); err != nil {
 		return err
 	}
+	memory, _ := f.Section(sectionMemory)
+	memories, err := s.model.runner.ReadMemories(s.sequence, memory, cache.Seen())
+	if err != nil {
+		return err
+	}
 	if err := s.sequence.Cache.Restore(cache); err != nil {
 		return err
 	}
+	s.sequence.SetMemories(memories)
 	s.tokens, s.pending, s.expected, s.sampler = tokens, d.Pending, expected, bytes.Clone(parts[sectionSampler])
 	s.samplerAt, s.evictedAt, s.furthest = d.SamplerAt, d.EvictedAt, d.Furthest
 	s.lent = file
@@ -225,6 +251,8 @@ func (s *Session) checkSaved(text []byte) (savedSession, error) {
 		return d, differs("budgets", d.Budgets, want.Budgets)
 	case d.Attention != want.Attention:
 		return d, differs("attention", d.Attention, want.Attention)
+	case d.Memory != want.Memory:
+		return d, differs("memory", cmp.Or(d.Memory, model.NoMemory), cmp.Or(want.Memory, model.NoMemory))
 	case d.Rows != want.Rows:
 		return d, differs("rows of type", d.Rows, want.Rows)
 	case d.Layers != want.Layers || d.Heads != want.Heads || d.KeyDim != want.KeyDim || d.ValueDim != want.ValueDim:

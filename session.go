@@ -99,12 +99,16 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	remembers, err := o.remembers(m)
+	if err != nil {
+		return nil, err
+	}
 	file, err := newStore(&o)
 	if err != nil {
 		return nil, err
 	}
 	sequence, err := m.net.NewSequence(model.SequenceOptions{
-		Rows: o.rows, Context: o.context, Eviction: eviction, Attention: method, Store: file.rows(),
+		Rows: o.rows, Context: o.context, Eviction: eviction, Attention: method, Store: file.rows(), Forgetful: !remembers,
 	})
 	if err != nil {
 		if file != nil {
@@ -130,7 +134,7 @@ func (s *Session) update(change func(*Stats)) {
 	s.stats.BeyondTrained = max(0, s.furthest-s.model.net.ContextLength)
 	heads := int64(cache.Config().Layers * cache.Config().Heads)
 	mem := &s.stats.Memory
-	mem.KVBytes, mem.KVBytesPeak, mem.StateBytes = cache.Bytes(), cache.PeakBytes(), cache.MarkBytes()+cache.IndexBytes()
+	mem.KVBytes, mem.KVBytesPeak, mem.StateBytes = cache.Bytes(), cache.PeakBytes(), cache.MarkBytes()+cache.IndexBytes()+s.sequence.MemoryBytes()
 	mem.StoreBytes = cache.StoredBytes()
 	mem.RowsKept, mem.RowsSeen = int((cache.Rows()+heads-1)/heads), len(s.tokens)
 	mem.Policy = s.policyName()
@@ -157,7 +161,8 @@ func (s *Session) Tokens() []int32 {
 }
 
 // Truncate takes the text back to its first n tokens. A text whose rows were dropped from the cache since then, or their
-// keys pruned, cannot be taken back, but to its beginning: that is an error (ErrEvicted), and changes nothing. See Snapshot.
+// keys pruned, cannot be taken back, but to its beginning: that is an error (ErrEvicted), and changes nothing. Where a model has
+// a memory of chunks, the text goes back no further than to where the chunk of its last token begins. See Snapshot.
 func (s *Session) Truncate(n int) error {
 	if err := s.claim(); err != nil {
 		return err
@@ -173,7 +178,7 @@ func (s *Session) Truncate(n int) error {
 		s.pending, s.sampler, s.samplerAt = s.pending[:n-len(s.tokens)], nil, 0
 		return nil
 	}
-	if err := s.sequence.Cache.Truncate(s.sequence.RowsOf(n)); err != nil {
+	if err := s.sequence.Truncate(s.sequence.RowsOf(n)); err != nil {
 		return err
 	}
 	s.sequence.Cache.Trim()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kvcache"
+	"github.com/mneme-lm/mneme/model"
 )
 
 // Snapshot is a session's text and cache at one moment. It does not change, and may be restored any number of times, also
@@ -19,6 +20,8 @@ type Snapshot struct {
 	budgets   []int
 	longRope  bool
 	cache     *kvcache.Snapshot
+	memory    string
+	memories  *model.Memories
 	tokens    []int32
 	pending   []int32
 	expected  []float32
@@ -37,11 +40,12 @@ type Snapshot struct {
 // Len is the number of tokens in the text.
 func (s *Snapshot) Len() int { return len(s.tokens) + len(s.pending) }
 
-// Bytes is the size of its keys and values, which may be shared with sessions and other snapshots.
-func (s *Snapshot) Bytes() int64 { return s.cache.Bytes() }
+// Bytes is the size of its keys and values, which may be shared with sessions and other snapshots, and of its copy of what the
+// model's memory holds.
+func (s *Snapshot) Bytes() int64 { return s.cache.Bytes() + s.memories.Bytes() }
 
 // Snapshot takes a copy of what the session holds, in no more time than it takes to say so: memory is shared until either
-// side changes it.
+// side changes it, but for a model's learned memory, which is copied.
 func (s *Session) Snapshot() (*Snapshot, error) {
 	if err := s.claim(); err != nil {
 		return nil, err
@@ -50,6 +54,7 @@ func (s *Session) Snapshot() (*Snapshot, error) {
 	st := s.Stats()
 	return &Snapshot{
 		model: s.model, policy: s.policyName(), attention: s.attentionName(), budgets: s.budgets(), longRope: s.sequence.LongRope(), cache: s.sequence.Cache.Snapshot(),
+		memory: s.sequence.Memory(), memories: s.sequence.Memories(),
 		tokens: s.tokens[:len(s.tokens):len(s.tokens)], pending: slices.Clone(s.pending), expected: slices.Clone(s.expected),
 		sampler: slices.Clone(s.sampler), samplerAt: s.samplerAt, lent: s.lent, store: s.store.hold(), evictedAt: s.evictedAt, furthest: s.furthest,
 		evictions: st.Memory.Evictions, rowsEvicted: st.Memory.RowsEvicted,
@@ -77,6 +82,8 @@ func (s *Session) Restore(from *Snapshot) error {
 		return fmt.Errorf("mneme: the snapshot is of a session with policy %s, this one has %s", from.policy, s.policyName())
 	case from.attention != s.attentionName():
 		return fmt.Errorf("mneme: the snapshot is of a session with attention %s, this one has %s", from.attention, s.attentionName())
+	case from.memory != s.sequence.Memory():
+		return fmt.Errorf("mneme: the snapshot is of a session with memory %s, this one has %s", from.memory, s.sequence.Memory())
 	case !fits(from.budgets, s.budgets()):
 		return fmt.Errorf("mneme: the snapshot is of a session with budgets of %v rows, this one has %v", from.budgets, s.budgets())
 	case from.longRope != s.sequence.LongRope():
@@ -85,6 +92,7 @@ func (s *Session) Restore(from *Snapshot) error {
 	if err := s.sequence.Cache.Restore(from.cache); err != nil {
 		return err
 	}
+	s.sequence.SetMemories(from.memories)
 	s.tokens, s.pending, s.expected = from.tokens, slices.Clone(from.pending), slices.Clone(from.expected)
 	s.sampler, s.samplerAt, s.lent = slices.Clone(from.sampler), from.samplerAt, from.lent
 	s.evictedAt, s.furthest = from.evictedAt, from.furthest

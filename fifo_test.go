@@ -1,0 +1,182 @@
+package mneme
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mneme-lm/mneme/internal/testdata"
+	"github.com/mneme-lm/mneme/weights"
+	"github.com/mneme-lm/mneme/weights/convert"
+	"github.com/mneme-lm/mneme/weights/quant"
+)
+
+const fifoChunk = 12
+
+// fifoModel is a random model with a memory of chunks in its second layer.
+func fifoModel(t testing.TB) *Model {
+	t.Helper()
+	const config = `{"V": 37, "d": 32, "L": 2, "H": 2, "h": 24, "Tc": 12, "C": 4, "m": 6, "memlayers": [1], "ns": 2, "pool": "query", "read": "heads", "gate": "simple", "fuse": "head", "src": "in"}`
+	random := testdata.RandomTensor
+	list := []testdata.Tensor{random("e.weight", 37, 32), random("nf.w", 32), random("head.weight", 37, 32)}
+	for _, b := range []string{"bl.0.", "bl.1."} {
+		list = append(list, random(b+"n1.w", 32), random(b+"n2.w", 32), random(b+"qkv.weight", 96, 32), random(b+"qkv.bias", 96),
+			random(b+"o.weight", 32, 32), random(b+"ff.w1.weight", 48, 32), random(b+"ff.w2.weight", 32, 24), random(b+"lam", 3, 2))
+	}
+	for _, name := range []string{"U", "W", "km", "qm", "vm", "pk", "pv"} {
+		list = append(list, random("bl.1."+name+".weight", 32, 32))
+	}
+	list = append(list, random("bl.1.W.bias", 32), random("bl.1.nm.w", 32), random("bl.1.np.w", 32), random("bl.1.pq", 2, 32))
+	folder := t.TempDir()
+	from, to := filepath.Join(folder, "fifo.safetensors"), filepath.Join(folder, "fifo.gguf")
+	if err := os.WriteFile(from, testdata.Safetensors(t, map[string]string{"config": config}, list), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := convert.Convert(context.Background(), to, from, convert.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	file, err := weights.Open(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := newModel(file, []ModelOption{WithThreads(2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+func fifoText(n int) (ids []int32) {
+	for i := range n {
+		ids = append(ids, int32(i*i*7+i*3)%37)
+	}
+	return ids
+}
+
+// evaluated reads tokens and returns the logits after each.
+func evaluated(t testing.TB, s *Session, tokens []int32) (rows [][]float32) {
+	t.Helper()
+	err := s.Evaluate(context.Background(), tokens, func(_ int, logits []float32) error {
+		rows = append(rows, slices.Clone(logits))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+func sameRows(t *testing.T, what string, got, want [][]float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d rows, want %d", what, len(got), len(want))
+	}
+	for i := range got {
+		if !slices.Equal(got[i], want[i]) {
+			t.Fatalf("%s: row %d differs", what, i)
+		}
+	}
+}
+
+// TestMemoryOfSessions has a session with a memory of chunks read in pieces, go back, be saved, loaded and restored.
+func TestMemoryOfSessions(t *testing.T) {
+	m, tokens := fifoModel(t), fifoText(9*fifoChunk+3)
+	options := []SessionOption{WithKVType(quant.F32)}
+	want := evaluated(t, newSession(t, m, options...), tokens)
+	plan, err := m.Plan(len(tokens), options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "session")
+	for _, have := range []int{1, fifoChunk - 1, fifoChunk, 2*fifoChunk + 5, 7 * fifoChunk} {
+		s := newSession(t, m, append(options, WithPrefillBlock(17), WithMemory("fifo"))...)
+		sameRows(t, "before", evaluated(t, s, tokens[:have]), want[:have])
+		if got := s.Stats().Memory.StateBytes; got != plan.StateBytes || got == 0 {
+			t.Fatalf("%d bytes of state after %d tokens, planned were %d", got, have, plan.StateBytes)
+		}
+		if err := s.Save(path); err != nil {
+			t.Fatal(err)
+		}
+		snapshot, err := s.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameRows(t, "on", evaluated(t, s, tokens[have:]), want[have:])
+		if err := s.Truncate(8*fifoChunk - 1); !errors.Is(err, ErrEvicted) || s.Len() != len(tokens) {
+			t.Fatalf("behind the chunk: %v, %d tokens", err, s.Len())
+		}
+		rest, err := s.Reuse(tokens) // the last token is read again
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameRows(t, "again", evaluated(t, s, rest), want[len(tokens)-1:])
+		if err := s.Restore(snapshot); err != nil {
+			t.Fatal(err)
+		}
+		sameRows(t, "restored", evaluated(t, s, tokens[have:]), want[have:])
+		other := newSession(t, m, options...)
+		evaluated(t, other, fifoText(40)[5:])
+		if err := other.Load(path); err != nil {
+			t.Fatal(err)
+		}
+		sameRows(t, "loaded", evaluated(t, other, tokens[have:]), want[have:])
+
+		none := newSession(t, m, append(options, WithMemory("none"))...)
+		if err := none.Load(path); !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), "memory fifo") {
+			t.Errorf("a session without memory loads one with it: %v", err)
+		}
+		if err := none.Restore(snapshot); err == nil || !strings.Contains(err.Error(), "memory fifo") {
+			t.Errorf("a session without memory is restored to one with it: %v", err)
+		}
+		if err := s.Truncate(0); err != nil {
+			t.Fatal(err)
+		}
+		sameRows(t, "anew", evaluated(t, s, tokens), want)
+	}
+}
+
+// TestMemoryNone zeroes the reads: the first chunk, which reads an empty bank, is the same, and what follows is not.
+func TestMemoryNone(t *testing.T) {
+	m, tokens := fifoModel(t), fifoText(3*fifoChunk)
+	with := evaluated(t, newSession(t, m, WithKVType(quant.F32)), tokens)
+	s := newSession(t, m, WithKVType(quant.F32), WithMemory("none"))
+	for i, row := range evaluated(t, s, tokens) {
+		if slices.Equal(row, with[i]) != (i < fifoChunk) {
+			t.Fatalf("row %d: the memory makes a difference where it should not, or none", i)
+		}
+	}
+	if got := s.Stats().Memory.StateBytes; got != 0 {
+		t.Errorf("%d bytes of state without memory", got)
+	}
+	path := filepath.Join(t.TempDir(), "session")
+	if err := s.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := newSession(t, m, WithKVType(quant.F32), WithMemory("none")).Load(path); err != nil {
+		t.Error(err)
+	}
+	if err := newSession(t, m, WithKVType(quant.F32)).Load(path); !errors.Is(err, ErrMismatch) {
+		t.Errorf("a session with memory loads one without: %v", err)
+	}
+}
+
+func TestMemoryRefused(t *testing.T) {
+	m := fifoModel(t)
+	for want, options := range map[string][]SessionOption{
+		`memory "neural": the model's memory is of kind fifo`: {WithMemory("neural")},
+		"policy window":     {WithPolicy("window"), WithKVBudget(64)},
+		"attention chunked": {WithAttention("chunked")},
+	} {
+		if _, err := m.NewSession(options...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want an error with %s: %v", want, err)
+		}
+	}
+	if _, err := m.Plan(100, WithMemory("neural")); err == nil {
+		t.Error("a plan for a memory that the model has not")
+	}
+}
