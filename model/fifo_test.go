@@ -160,32 +160,62 @@ func TestFifoRemembers(t *testing.T) {
 	}
 }
 
-// TestFifoOfOnePath is I1: with all the weight on the first path it is attention to chunks.
+// TestFifoOfOnePath is I1 and I2: with all the weight on one of the first two paths, or with windows as long as chunks, it is
+// attention to chunks of that length.
 func TestFifoOfOnePath(t *testing.T) {
-	tensors := fifoTensors(3, "pool_q.weight", "pool_k.weight", "fuse.weight")
 	none := float32(math.Inf(-1))
-	for layer := range 2 {
-		x := floats(fmt.Sprintf("blk.%d.mem_fuse.weight", layer), 0, none, none)
-		x.Shape = []int{1, 3}
-		tensors = append(tensors, x)
+	for _, c := range []struct {
+		logits        []float32
+		window, chunk uint32 // chunk: of the model that does the same
+	}{
+		{[]float32{0, none, none}, 4, fifoChunk}, {[]float32{none, 0, none}, 4, 4}, {[]float32{none, 0, none}, 1, 1}, {[]float32{0.3, 1, none}, fifoChunk, fifoChunk},
+	} {
+		tensors := fifoTensors(3, "pool_q.weight", "pool_k.weight", "fuse.weight")
+		for layer := range 2 {
+			x := floats(fmt.Sprintf("blk.%d.mem_fuse.weight", layer), c.logits...)
+			x.Shape = []int{1, 3}
+			tensors = append(tensors, x)
+		}
+		m := fifoModelOf(t, map[string]any{"memory.fifo.window": c.window}, tensors)
+		plain, err := Load(edited(t, synthFile(t, "mneme-tiny", quant.F32), edit{set: map[string]any{
+			"mneme.attention.kind": "chunked", "mneme.attention.chunk_length": c.chunk,
+		}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens := text(4*fifoChunk+1, 9)
+		want := forward(t, newRunner(t, plain, 1), newSequence(t, plain, quant.F32), tokens, 0)
+		for i, logits := range forward(t, newRunner(t, m, 1), newSequence(t, m, quant.F32), tokens, 0) {
+			sameLogits(t, fmt.Sprintf("%+v: row %d", c, i), logits, want[i])
+		}
 	}
-	m := fifoModelOf(t, nil, tensors)
-	plain, err := Load(edited(t, synthFile(t, "mneme-tiny", quant.F32), edit{set: map[string]any{
-		"mneme.attention.kind": "chunked", "mneme.attention.chunk_length": uint32(fifoChunk),
-	}}))
+}
+
+// TestFifoPositionsAreThoseInTheChunk: without memory a chunk that is repeated has the same bits, within a page of the cache.
+func TestFifoPositionsAreThoseInTheChunk(t *testing.T) {
+	m := fifoModels(t)["gru, means"]
+	s, err := m.NewSequence(SequenceOptions{Rows: quant.F32, Forgetful: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tokens := text(4*fifoChunk+1, 9)
-	want := forward(t, newRunner(t, plain, 1), newSequence(t, plain, quant.F32), tokens, 0)
-	for i, logits := range forward(t, newRunner(t, m, 1), newSequence(t, m, quant.F32), tokens, 0) {
-		sameLogits(t, fmt.Sprintf("row %d", i), logits, want[i])
+	rows := forward(t, newRunner(t, m, 1), s, slices.Repeat(text(fifoChunk, 3), kvcache.PageRows/fifoChunk), 0)
+	for i := range rows {
+		if !slices.Equal(rows[i], rows[i%fifoChunk]) {
+			t.Fatalf("row %d is not that of the first chunk", i)
+		}
+	}
+	if s.NextPosition() != 0 {
+		t.Errorf("position %d comes next", s.NextPosition())
 	}
 }
 
 // TestFifoGoesBack takes texts back, by Truncate, by batches that fail and by states.
 func TestFifoGoesBack(t *testing.T) {
 	for name, m := range fifoModels(t) {
+		const broken = 511 // a token whose embedding is no number
+		if err := quant.Encode(quant.F32, m.embedding.Row(broken), slices.Repeat([]float32{float32(math.NaN())}, m.Embedding)); err != nil {
+			t.Fatal(err)
+		}
 		r := newRunner(t, m, 2)
 		tokens := text(7*fifoChunk, 4)
 		want := forward(t, r, newSequence(t, m, quant.F32), tokens, 0)
@@ -193,10 +223,12 @@ func TestFifoGoesBack(t *testing.T) {
 			s := newSequence(t, m, quant.F32)
 			bytes := s.MemoryBytes()
 			forward(t, r, s, tokens[:have], 0)
-			bad := rowsOf(s, tokens[have:], have)
-			bad[len(bad)-1].Token = -1
-			if err := r.Forward(bad, nil, nil); err == nil {
-				t.Fatal("a token that is none is read")
+			for _, token := range []int32{-1, broken} { // one fails before the first layer, the other after memories were written to
+				bad := rowsOf(s, tokens[have:], have)
+				bad[len(bad)-1].Token = token
+				if err := r.Forward(bad, nil, nil); err == nil {
+					t.Fatalf("token %d is read", token)
+				}
 			}
 			var stop atomic.Bool
 			stop.Store(true)

@@ -107,13 +107,15 @@ func (s *Sequence) packed() bool {
 	return s.Eviction != nil && s.Eviction.Needs().Packed && s.Cache.HasEvicted()
 }
 
-// NextPosition is the position that RoPE gives the next token: in the text, or among the rows that are left.
+// NextPosition is the position that RoPE gives the next token: in the text, in its chunk, or among the rows that are left.
 func (s *Sequence) NextPosition() int {
 	switch {
 	case s.landmarks != nil:
 		return s.base()
 	case s.packed():
 		return s.Cache.MostRows()
+	case s.model.Fifo.Chunk > 0:
+		return (int(s.Cache.LastPosition()) + 1) % s.model.Fifo.Chunk
 	}
 	return int(s.Cache.LastPosition()) + 1
 }
