@@ -1,0 +1,150 @@
+package neural
+
+import "math"
+
+// The parts that rows have for a head.
+const (
+	queries = iota
+	keys
+	values
+	parts
+)
+
+// Rows are what a layer makes of a batch's tokens. Q, K and V are [rows, heads·dim], as they are before their convolution.
+type Rows struct {
+	Q, K, V []float32
+	// Gates is [rows, 3, heads]: what the sigmoids of a step θ, a momentum η and a decay α are taken of.
+	Gates []float32
+	// Out is [rows, heads·dim]: what is read is normed and multiplied by the sigmoid of it.
+	Out []float32
+}
+
+// Advance has a head read the rows that pick names, in their order, learn from them, and set their part of out, which is
+// [rows, heads·dim]. Rows that are read at once and one by one give the same bits. Nothing of a row depends on what comes
+// behind it.
+func (m *Memory) Advance(s *Scratch, st *State, h int, rows Rows, pick []int32, out []float32) {
+	x, width := &st.heads[h], m.Heads*m.Dim
+	for len(pick) > 0 {
+		n := min(len(pick), m.Chunk-x.fill)
+		piece := pick[:n]
+		for part, from := range [parts][]float32{rows.Q, rows.K, rows.V} {
+			m.gather(s, x, h, part, from, piece)
+		}
+		grow(&s.gates, n)
+		for i, r := range piece {
+			s.gates[i] = m.gateOf(rows.Gates[int(r)*3*m.Heads:], h)
+		}
+		grow(&s.read, n*m.Dim)
+		m.advance(s, st.held, x, s.parts[queries], s.parts[keys], s.parts[values], s.gates, s.read)
+		for i, r := range piece {
+			at := int(r)*width + h*m.Dim
+			m.finish(s, h, out[at:at+m.Dim], s.read[i*m.Dim:(i+1)*m.Dim], rows.Out[at:at+m.Dim])
+		}
+		pick = pick[n:]
+	}
+}
+
+// gateOf reads a head's gates of a row.
+func (m *Memory) gateOf(row []float32, h int) gate {
+	return gate{
+		step:     m.MostStep * sigmoid(row[h]),
+		momentum: min(sigmoid(row[m.Heads+h]), m.MostMomentum),
+		decay:    sigmoid(row[2*m.Heads+h]),
+	}
+}
+
+// advance reads and learns from tokens that fit into what is left of the chunk.
+func (m *Memory) advance(s *Scratch, held bool, x *head, q, k, v []float32, gates []gate, y []float32) {
+	n := len(gates)
+	m.observe(s, x, k, v, n)
+	grow(&s.mixes, n)
+	grow(&s.factors, n*m.Chunk)
+	for i, g := range gates {
+		m.weigh(x, g)
+		carried := x.carried(m)
+		s.mixes[i] = mix{carried[weightsInWeights], carried[momentumInWeights], s.factors[i*m.Chunk:][:x.fill]}
+		copy(s.mixes[i].gradients, x.values[m.inWeights:])
+	}
+	if m.ReadAfter {
+		m.readAfter(s, x, y, q, s.mixes)
+	} else {
+		m.read(s, x, y, q, n)
+	}
+	if x.fill == m.Chunk {
+		if held {
+			x.preserve(m)
+		}
+		m.learn(s, x)
+	}
+}
+
+// finish norms what was read and gates it.
+func (m *Memory) finish(s *Scratch, h int, out, read, gates []float32) {
+	s.impl.RMSNorm(out, read, m.norm[h*m.Dim:(h+1)*m.Dim], m.NormEpsilon)
+	for i, g := range gates {
+		out[i] *= sigmoid(g)
+	}
+}
+
+// gather brings a head's part of the rows together: convolved, activated, and queries and keys of length 1.
+func (m *Memory) gather(s *Scratch, x *head, h, part int, from []float32, pick []int32) {
+	n, d := len(pick), m.Dim
+	grow(&s.parts[part], n*d)
+	to := s.parts[part]
+	raw, behind := to, 0
+	if m.Convolution > 0 {
+		behind = m.Convolution - 1
+		grow(&s.raw, (behind+n)*d)
+		raw = s.raw
+		copy(raw, m.tail(x, part))
+	}
+	for i, r := range pick {
+		at := (int(r)*m.Heads + h) * d
+		copy(raw[(behind+i)*d:(behind+i+1)*d], from[at:at+d])
+	}
+	if m.Convolution > 0 {
+		copy(m.tail(x, part), raw[n*d:])
+		m.convolve(to, raw, m.taps[(part*m.Heads+h)*m.Convolution*d:], n)
+	}
+	if m.SiLU {
+		s.silu(to, to)
+	}
+	if part != values {
+		for i := range n {
+			normalize(s, to[i*d:(i+1)*d])
+		}
+	}
+}
+
+// tail is the last rows of a part before their convolution.
+func (m *Memory) tail(x *head, part int) []float32 {
+	n := (m.Convolution - 1) * m.Dim
+	return x.values[m.tails+part*n:][:n]
+}
+
+// convolve sets to[i] = Σ_j taps[j]·raw[i+j].
+func (m *Memory) convolve(to, raw, taps []float32, n int) {
+	d := m.Dim
+	for i := range n {
+		out := to[i*d : (i+1)*d]
+		clear(out)
+		for j := range m.Convolution {
+			in, tap := raw[(i+j)*d:(i+j+1)*d], taps[j*d:(j+1)*d]
+			for c := range out {
+				out[c] += float32(tap[c] * in[c])
+			}
+		}
+	}
+}
+
+// smallest is the length below which a vector is not brought to length 1: zero stays zero.
+const smallest = 1e-12
+
+// normalize brings a vector to length 1.
+func normalize(s *Scratch, x []float32) {
+	length := float32(math.Sqrt(float64(s.impl.Dot(x, x))))
+	scale := 1 / max(length, smallest)
+	for i := range x {
+		x[i] *= scale
+	}
+}

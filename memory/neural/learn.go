@@ -1,0 +1,119 @@
+package neural
+
+import (
+	"math"
+
+	"github.com/mneme-lm/mneme/kernels"
+)
+
+// What a head carries through a chunk: how much of the weights and of the momentum at its beginning is in those at its last
+// token.
+const (
+	weightsInWeights = iota
+	momentumInWeights
+	momentumInMomentum
+	carryValues
+)
+
+func (x *head) carried(m *Memory) []float32 { return x.values[m.carry:][:carryValues] }
+
+// gate is what a token asks for.
+type gate struct{ step, momentum, decay float32 }
+
+// observe takes the gradients of n more keys and values of the chunk, at the weights that it begins with. For a layer that
+// makes a = W·h of its input h, the gradient is e·hᵀ, with e the loss's gradient by a: both are kept, not their product.
+//
+//	e_last = M(k) − v,  e_i = (W_{i+1}ᵀ·e_{i+1}) ⊙ SiLU′(a_i)
+func (m *Memory) observe(s *Scratch, x *head, k, v []float32, n int) {
+	last := m.Depth - 1
+	rows := func(values []float32, width int) []float32 { return values[x.fill*width:][:n*width] }
+	copy(rows(x.inputs(m, 0), m.Dim), k)
+	for i := range m.Depth {
+		in, out := m.width(i-1), m.width(i)
+		a := s.sums(i, n*out)
+		s.apply(a, rows(x.inputs(m, i), in), x.weights(m, i), n, in, out)
+		if i < last {
+			s.silu(rows(x.inputs(m, i+1), out), a)
+		}
+	}
+	e := rows(x.errors(m, last), m.Dim)
+	for j, a := range s.sums(last, n*m.Dim) {
+		e[j] = a - v[j]
+		if m.FullLoss {
+			e[j] *= 2
+		}
+	}
+	for i := last - 1; i >= 0; i-- {
+		width, next := m.width(i), m.width(i+1)
+		e := rows(x.errors(m, i), width)
+		s.gemm(kernels.Gemm{
+			M: n, N: width, K: next, Alpha: 1, A: rows(x.errors(m, i+1), next), LDA: next, B: x.weights(m, i+1), LDB: width, C: e, LDC: width,
+		})
+		for j, a := range s.sums(i, n*width) {
+			e[j] *= siluSlope(a)
+		}
+	}
+}
+
+// weigh brings the factors to the chunk's token number x.fill: equations 10 and 13 for a sum over the chunk's gradients g_i,
+// without any of the sums:
+//
+//	S_t = ζ_t·S_0 − Σ d_{t,i}·g_i           ζ_t = η_t·ζ_{t−1},  d_{t,i} = η_t·d_{t−1,i},  d_{t,t} = θ_t
+//	M_t = β_t·M_0 + γ_t·S_0 − Σ c_{t,i}·g_i  β_t = (1−α_t)·β_{t−1},  γ_t = (1−α_t)·γ_{t−1} + ζ_t,  c_{t,i} = (1−α_t)·c_{t−1,i} + d_{t,i}
+func (m *Memory) weigh(x *head, g gate) {
+	keep := 1 - g.decay
+	if !m.Momentum {
+		g.momentum = 0
+	}
+	carried := x.carried(m)
+	inWeights, inMomentum := x.values[m.inWeights:][:x.fill+1], x.values[m.inMomentum:][:x.fill+1]
+	inMomentum[x.fill], inWeights[x.fill] = g.step, 0
+	for i := range inMomentum {
+		if i < x.fill {
+			inMomentum[i] *= g.momentum
+		}
+		inWeights[i] = float32(keep*inWeights[i]) + inMomentum[i]
+	}
+	carried[momentumInMomentum] *= g.momentum
+	carried[weightsInWeights] *= keep
+	carried[momentumInWeights] = float32(keep*carried[momentumInWeights]) + carried[momentumInMomentum]
+	x.fill++
+}
+
+// learn ends a chunk: it works out weights and momentum.
+func (m *Memory) learn(s *Scratch, x *head) {
+	carried := x.carried(m)
+	for i := range m.Depth {
+		w := x.weights(m, i)
+		s.addGradients(m, x, i, w, x.values[m.inWeights:], carried[weightsInWeights])
+		if m.Momentum {
+			momentum := x.momentumOf(m, i)
+			s.impl.Axpy(carried[momentumInWeights], momentum, w)
+			s.addGradients(m, x, i, momentum, x.values[m.inMomentum:], carried[momentumInMomentum])
+		}
+	}
+	x.beginChunk(m)
+}
+
+// addGradients sets to = keep·to − Σ factors[i]·g_i over the chunk's gradients of a layer.
+func (s *Scratch) addGradients(m *Memory, x *head, layer int, to, factors []float32, keep float32) {
+	in, out := m.width(layer-1), m.width(layer)
+	e := x.errors(m, layer)
+	grow(&s.scaled, x.fill*out)
+	for i := range x.fill {
+		for j, v := range e[i*out : (i+1)*out] {
+			s.scaled[i*out+j] = factors[i] * v
+		}
+	}
+	s.gemm(kernels.Gemm{
+		TransA: true, M: out, N: in, K: x.fill, Alpha: -1, A: s.scaled, LDA: out, B: x.inputs(m, layer), LDB: in, Beta: keep, C: to, LDC: in,
+	})
+}
+
+func sigmoid(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }
+
+// siluSlope is the derivative of SiLU.
+func siluSlope(a float32) float32 {
+	s := sigmoid(a)
+	return s * (1 + float32(a*(1-s)))
+}

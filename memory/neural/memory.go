@@ -1,0 +1,189 @@
+package neural
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Weights are what was trained of a memory, beside the matrices that make its rows.
+type Weights struct {
+	Initial [][]float32 // of each layer of M, [heads, out, in]
+	// Convolution is [3·heads·dim, width], for queries, keys and values; the last tap is for the token itself.
+	Convolution []float32
+	Norm        []float32 // [heads·dim], of what is read
+}
+
+// Memory is a memory as it was trained. It does not change, and may be used by many goroutines.
+type Memory struct {
+	Config
+	layout
+	initial [][]float32 // of each layer
+	taps    []float32   // [3, heads, width, dim]
+	norm    []float32
+}
+
+// New makes a memory.
+func New(c Config, w Weights) (*Memory, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	m := &Memory{Config: c, layout: c.layout(), initial: w.Initial, norm: w.Norm}
+	if len(w.Initial) != c.Depth {
+		return nil, fmt.Errorf("neural: initial weights of %d layers, want %d", len(w.Initial), c.Depth)
+	}
+	for i, values := range w.Initial {
+		if want := c.Heads * c.width(i) * c.width(i-1); len(values) != want {
+			return nil, fmt.Errorf("neural: %d initial weights in layer %d, want %d", len(values), i, want)
+		}
+	}
+	if len(w.Norm) != c.Heads*c.Dim {
+		return nil, fmt.Errorf("neural: %d weights of a norm, want %d", len(w.Norm), c.Heads*c.Dim)
+	}
+	if want := parts * c.Heads * c.Dim * c.Convolution; len(w.Convolution) != want {
+		return nil, fmt.Errorf("neural: %d taps of convolutions, want %d", len(w.Convolution), want)
+	}
+	m.transposeTaps(w.Convolution)
+	return m, nil
+}
+
+// transposeTaps puts the taps for neighbouring values beside one another.
+func (m *Memory) transposeTaps(taps []float32) {
+	m.taps = make([]float32, len(taps))
+	for i, tap := range taps {
+		channel, j := i/m.Convolution, i%m.Convolution
+		head, at := channel/m.Dim, channel%m.Dim
+		m.taps[(head*m.Convolution+j)*m.Dim+at] = tap
+	}
+}
+
+// StateBytes is the size of a [State], whatever the text.
+func (m *Memory) StateBytes() int64 { return 4 * 2 * int64(m.Heads) * int64(m.size) }
+
+// State is what a memory learned from a text. It belongs to one goroutine at a time; different heads may be advanced at
+// the same time.
+type State struct {
+	memory *Memory
+	heads  []head
+	held   bool
+}
+
+// head is the state of one head.
+type head struct {
+	values []float32 // as the layout says
+	fill   int       // tokens of the chunk
+
+	before     []float32 // the values when the batch began: all of them, or without the weights and rows that it added to
+	fillBefore int
+	whole      bool // before has all of them
+}
+
+// NewState makes a state that has seen nothing.
+func (m *Memory) NewState() *State {
+	s := &State{memory: m, heads: make([]head, m.Heads)}
+	for i := range s.heads {
+		s.heads[i].values, s.heads[i].before = make([]float32, m.size), make([]float32, m.size)
+	}
+	s.Reset()
+	return s
+}
+
+// Bytes is the size of the state, the same whatever was read.
+func (s *State) Bytes() int64 {
+	var n int64
+	for i := range s.heads {
+		n += 4 * int64(len(s.heads[i].values)+len(s.heads[i].before))
+	}
+	return n
+}
+
+// Reset makes the state as if nothing had been read.
+func (s *State) Reset() {
+	m := s.memory
+	for h := range s.heads {
+		x := &s.heads[h]
+		clear(x.values)
+		for i, initial := range m.initial {
+			n := m.width(i) * m.width(i-1)
+			copy(x.values[m.weights[i]:], initial[h*n:(h+1)*n])
+		}
+		x.beginChunk(m)
+	}
+	s.held = false
+}
+
+// beginChunk forgets the rows of the chunk.
+func (x *head) beginChunk(m *Memory) {
+	x.fill = 0
+	clear(x.values[m.inputs[0] : m.carry+carryValues])
+	c := x.carried(m)
+	c[weightsInWeights], c[momentumInMomentum] = 1, 1
+}
+
+// Copy returns a state of its own with what s has learned.
+func (s *State) Copy() *State {
+	t := &State{memory: s.memory, heads: make([]head, len(s.heads))}
+	for i := range t.heads {
+		t.heads[i] = head{values: slices.Clone(s.heads[i].values), fill: s.heads[i].fill, before: make([]float32, s.memory.size)}
+	}
+	return t
+}
+
+// Hold keeps what the state is, so that RollBack can bring it back, until Release.
+func (s *State) Hold() {
+	m := s.memory
+	s.held = true
+	for i := range s.heads {
+		x := &s.heads[i]
+		x.fillBefore, x.whole = x.fill, false
+		copy(x.before[m.inWeights:], x.values[m.inWeights:])
+	}
+}
+
+// Release keeps what was learned since Hold.
+func (s *State) Release() { s.held = false }
+
+// RollBack takes back what was learned since Hold.
+func (s *State) RollBack() {
+	if !s.held {
+		return
+	}
+	m := s.memory
+	s.held = false
+	for i := range s.heads {
+		x := &s.heads[i]
+		from := m.inWeights
+		if x.whole {
+			from = 0
+		}
+		copy(x.values[from:], x.before[from:])
+		x.fill = x.fillBefore
+		for l := range m.Depth {
+			clear(x.inputs(m, l)[x.fill*m.width(l-1):])
+			clear(x.errors(m, l)[x.fill*m.width(l):])
+		}
+	}
+}
+
+// preserve keeps the weights, and the chunk's rows, before they change for the first time since Hold.
+func (x *head) preserve(m *Memory) {
+	if !x.whole {
+		copy(x.before[:m.inWeights], x.values)
+		x.whole = true
+	}
+}
+
+func (x *head) weights(m *Memory, layer int) []float32 {
+	return x.values[m.weights[layer]:][:m.width(layer)*m.width(layer-1)]
+}
+
+func (x *head) momentumOf(m *Memory, layer int) []float32 {
+	return x.values[m.layout.momentum[layer]:][:m.width(layer)*m.width(layer-1)]
+}
+
+func (x *head) inputs(m *Memory, layer int) []float32 {
+	return x.values[m.inputs[layer]:][:m.Chunk*m.width(layer-1)]
+}
+
+func (x *head) errors(m *Memory, layer int) []float32 {
+	return x.values[m.errors[layer]:][:m.Chunk*m.width(layer)]
+}

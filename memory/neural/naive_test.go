@@ -1,0 +1,256 @@
+package neural
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/mneme-lm/mneme/kernels"
+)
+
+// naive is the memory in float64, token by token, with the weights and the momentum of every token worked out: equations 10 to 15,
+// and 18, where the gradients are those at the weights that the chunk began with.
+type naive struct {
+	Config
+	w       Weights
+	heads   []naiveHead
+	history [parts][][]float64 // rows before their convolution
+	read    int
+}
+
+type naiveHead struct{ weights, momentum, first [][]float64 }
+
+func newNaive(c Config, w Weights) *naive {
+	m := &naive{Config: c, w: w}
+	for h := range c.Heads {
+		var x naiveHead
+		for i, initial := range w.Initial {
+			n := c.width(i) * c.width(i-1)
+			x.weights = append(x.weights, wide(initial[h*n:(h+1)*n]))
+			x.momentum = append(x.momentum, make([]float64, n))
+		}
+		m.heads = append(m.heads, x)
+	}
+	return m
+}
+
+func wide(x []float32) []float64 {
+	out := make([]float64, len(x))
+	for i, v := range x {
+		out[i] = float64(v)
+	}
+	return out
+}
+
+func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+
+// forward returns what each layer makes before its activation, and what goes into each.
+func (c *Config) forward(w [][]float64, x []float64) (sums, inputs [][]float64) {
+	for i := range c.Depth {
+		inputs = append(inputs, x)
+		a := make([]float64, c.width(i))
+		for r := range a {
+			for j, v := range x {
+				a[r] += w[i][r*len(x)+j] * v
+			}
+		}
+		sums = append(sums, a)
+		x = make([]float64, len(a))
+		for r, v := range a {
+			x[r] = v * logistic(v)
+		}
+	}
+	return sums, inputs
+}
+
+func (c *Config) naiveRead(w [][]float64, q []float64) []float64 {
+	sums, _ := c.forward(w, q)
+	return sums[c.Depth-1]
+}
+
+func (c *Config) loss(w [][]float64, k, v []float64) float64 {
+	var sum float64
+	for i, y := range c.naiveRead(w, k) {
+		sum += (y - v[i]) * (y - v[i])
+	}
+	if c.FullLoss {
+		return sum
+	}
+	return sum / 2
+}
+
+func (c *Config) gradients(w [][]float64, k, v []float64) [][]float64 {
+	sums, inputs := c.forward(w, k)
+	e := make([]float64, c.Dim)
+	for i, y := range sums[c.Depth-1] {
+		e[i] = y - v[i]
+		if c.FullLoss {
+			e[i] *= 2
+		}
+	}
+	out := make([][]float64, c.Depth)
+	for i := c.Depth - 1; i >= 0; i-- {
+		in := c.width(i - 1)
+		out[i] = make([]float64, c.width(i)*in)
+		for r := range e {
+			for j, h := range inputs[i] {
+				out[i][r*in+j] = e[r] * h
+			}
+		}
+		if i == 0 {
+			break
+		}
+		before := make([]float64, in)
+		for j, a := range sums[i-1] {
+			for r := range e {
+				before[j] += w[i][r*in+j] * e[r]
+			}
+			s := logistic(a)
+			before[j] *= s * (1 + a*(1-s))
+		}
+		e = before
+	}
+	return out
+}
+
+// learn is a token's update of a head.
+func (m *naive) learn(x *naiveHead, k, v []float64, step, momentum, decay float64) {
+	if m.read%m.Chunk == 0 {
+		x.first = nil
+		for _, w := range x.weights {
+			x.first = append(x.first, append([]float64(nil), w...))
+		}
+	}
+	for i, g := range m.gradients(x.first, k, v) {
+		for j := range g {
+			x.momentum[i][j] = momentum*x.momentum[i][j] - step*g[j]
+			x.weights[i][j] = (1-decay)*x.weights[i][j] + x.momentum[i][j]
+		}
+	}
+}
+
+// step reads a row.
+func (m *naive) step(rows Rows, r int) []float64 {
+	width := m.Heads * m.Dim
+	for part, from := range [parts][]float32{rows.Q, rows.K, rows.V} {
+		m.history[part] = append(m.history[part], wide(from[r*width:(r+1)*width]))
+	}
+	var out []float64
+	for h := range m.Heads {
+		x := &m.heads[h]
+		var part [parts][]float64
+		for i := range part {
+			part[i] = m.convolved(i, h)
+		}
+		gates := rows.Gates[r*3*m.Heads:]
+		step := float64(m.MostStep) * logistic(float64(gates[h]))
+		momentum := min(logistic(float64(gates[m.Heads+h])), float64(m.MostMomentum))
+		if !m.Momentum {
+			momentum = 0
+		}
+		m.learn(x, part[keys], part[values], step, momentum, logistic(float64(gates[2*m.Heads+h])))
+		w := x.first
+		if m.ReadAfter {
+			w = x.weights
+		}
+		y := m.naiveRead(w, part[queries])
+		var square float64
+		for _, v := range y {
+			square += v * v
+		}
+		scale := 1 / math.Sqrt(square/float64(m.Dim)+float64(m.NormEpsilon))
+		for i, v := range y {
+			at := h*m.Dim + i
+			out = append(out, v*scale*float64(m.w.Norm[at])*logistic(float64(rows.Out[r*width+at])))
+		}
+	}
+	m.read++
+	return out
+}
+
+// convolved is a head's part of the last row.
+func (m *naive) convolved(part, h int) []float64 {
+	history := m.history[part]
+	out := make([]float64, m.Dim)
+	var square float64
+	for i := range out {
+		at := h*m.Dim + i
+		out[i] = history[len(history)-1][at]
+		if m.Convolution > 0 {
+			out[i] = 0
+			for j := range min(m.Convolution, len(history)) {
+				tap := m.w.Convolution[(part*m.Heads*m.Dim+at)*m.Convolution+m.Convolution-1-j]
+				out[i] += float64(tap) * history[len(history)-1-j][at]
+			}
+		}
+		if m.SiLU {
+			out[i] *= logistic(out[i])
+		}
+		square += out[i] * out[i]
+	}
+	if part != values {
+		for i := range out {
+			out[i] /= max(math.Sqrt(square), smallest)
+		}
+	}
+	return out
+}
+
+// shapes are memories to try things on.
+var shapes = map[string]Config{
+	"linear, token by token": {Depth: 1, Chunk: 1, Momentum: true, ReadAfter: true},
+	"linear, in chunks":      {Depth: 1, Chunk: 16, Momentum: true, Convolution: 4},
+	"linear, read after":     {Depth: 1, Chunk: 5, Momentum: true, ReadAfter: true, FullLoss: true, Convolution: 1},
+	"no momentum":            {Depth: 1, Chunk: 4, Convolution: 3, SiLU: true},
+	"no momentum, MLP":       {Depth: 2, Expansion: 2, Chunk: 4, ReadAfter: true},
+	"MLP, token by token":    {Depth: 2, Expansion: 2, Chunk: 1, Momentum: true, ReadAfter: true, Convolution: 4},
+	"MLP, in chunks":         {Depth: 2, Expansion: 4, Chunk: 8, Momentum: true, Convolution: 4, SiLU: true},
+	"MLP, read after":        {Depth: 2, Expansion: 1, Chunk: 7, Momentum: true, ReadAfter: true, FullLoss: true},
+	"three layers":           {Depth: 3, Expansion: 2, Chunk: 6, Momentum: true, ReadAfter: true},
+	"four layers":            {Depth: 4, Expansion: 2, Chunk: 3, Momentum: true},
+}
+
+// random makes a memory of a shape, and rows for it. Keys have length 1, so that steps of a tenth do not diverge.
+func random(t testing.TB, c Config, n int) (*Memory, Weights, Rows) {
+	t.Helper()
+	c.Heads, c.Dim, c.MostStep, c.MostMomentum, c.NormEpsilon = 2, 20, 0.3, 0.9, 1e-5
+	rng := rand.New(rand.NewPCG(uint64(c.Depth), uint64(c.Chunk)))
+	normal := func(n int, scale float64) []float32 {
+		out := make([]float32, n)
+		for i := range out {
+			out[i] = float32(rng.NormFloat64() * scale)
+		}
+		return out
+	}
+	w := Weights{Norm: normal(c.Heads*c.Dim, 1), Convolution: normal(parts*c.Heads*c.Dim*c.Convolution, 0.5)}
+	for i := range c.Depth {
+		w.Initial = append(w.Initial, normal(c.Heads*c.width(i)*c.width(i-1), 1/math.Sqrt(float64(c.width(i-1)))))
+	}
+	width := c.Heads * c.Dim
+	rows := Rows{Q: normal(n*width, 1), K: normal(n*width, 1), V: normal(n*width, 0.3), Gates: normal(n*3*c.Heads, 2), Out: normal(n*width, 1)}
+	m, err := New(c, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, w, rows
+}
+
+// onEach runs a test with each implementation of the kernels on each shape.
+func onEach(t *testing.T, test func(t *testing.T, s *Scratch, c Config)) {
+	for name, c := range shapes {
+		for _, impl := range kernels.Implementations() {
+			t.Run(name+"/"+impl.Name, func(t *testing.T) { test(t, NewScratch(impl, new(kernels.Scratch)), c) })
+		}
+	}
+}
+
+// advance has all heads read rows [from, to).
+func advance(m *Memory, s *Scratch, st *State, rows Rows, from, to int, out []float32) {
+	var pick []int32
+	for r := from; r < to; r++ {
+		pick = append(pick, int32(r))
+	}
+	for h := range m.Heads {
+		m.Advance(s, st, h, rows, pick, out)
+	}
+}

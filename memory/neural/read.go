@@ -1,0 +1,71 @@
+package neural
+
+import "github.com/mneme-lm/mneme/kernels"
+
+// read sets y = M(q) for n queries, with the weights that the chunk begins with.
+func (m *Memory) read(s *Scratch, x *head, y, q []float32, n int) {
+	for i := range m.Depth {
+		in, out := m.width(i-1), m.width(i)
+		to := y
+		if i < m.Depth-1 {
+			to = s.hidden(i, n*out)
+		}
+		s.apply(to, q, x.weights(m, i), n, in, out)
+		if i < m.Depth-1 {
+			s.silu(to, to)
+		}
+		q = to
+	}
+}
+
+// mix is what of the weights and momentum that a chunk begins with, and of its gradients, is in the weights at a token.
+type mix struct {
+	weights, momentum float32
+	gradients         []float32
+}
+
+// readAfter sets y = M_t(q_t) for n queries, each with the weights at its own token: of a layer,
+//
+//	M_t·h = β_t·M_0·h + γ_t·S_0·h − Σ c_{t,i}·(h_i·h)·e_i
+func (m *Memory) readAfter(s *Scratch, x *head, y, q []float32, mixes []mix) {
+	n := len(mixes)
+	for i := range m.Depth {
+		in, out := m.width(i-1), m.width(i)
+		to := y
+		if i < m.Depth-1 {
+			to = s.hidden(i, n*out)
+		}
+		s.apply(to, q, x.weights(m, i), n, in, out)
+		if m.Momentum {
+			grow(&s.scaled, n*out)
+			s.apply(s.scaled, q, x.momentumOf(m, i), n, in, out)
+		}
+		grow(&s.similar, n*m.Chunk)
+		for r, mx := range mixes {
+			row := to[r*out : (r+1)*out]
+			for j := range row {
+				row[j] *= mx.weights
+			}
+			if m.Momentum {
+				s.impl.Axpy(mx.momentum, s.scaled[r*out:(r+1)*out], row)
+			}
+			m.subtractGradients(s, x, i, row, q[r*in:(r+1)*in], mx.gradients)
+		}
+		if i < m.Depth-1 {
+			s.silu(to, to)
+		}
+		q = to
+	}
+}
+
+// subtractGradients subtracts Σ factors[i]·g_i·h, where g_i are the chunk's gradients of a layer.
+func (m *Memory) subtractGradients(s *Scratch, x *head, layer int, from, h, factors []float32) {
+	in, out := m.width(layer-1), m.width(layer)
+	n := len(factors)
+	similar := s.similar[:n]
+	s.gemm(kernels.Gemm{TransB: true, M: 1, N: n, K: in, Alpha: 1, A: h, LDA: in, B: x.inputs(m, layer), LDB: in, C: similar, LDC: n})
+	for i, f := range factors {
+		similar[i] *= f
+	}
+	s.gemm(kernels.Gemm{M: 1, N: out, K: n, Alpha: -1, A: similar, LDA: n, B: x.errors(m, layer), LDB: out, Beta: 1, C: from, LDC: out})
+}

@@ -1,0 +1,73 @@
+package neural
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/mneme-lm/mneme/kernels"
+)
+
+func TestRestoreRefuses(t *testing.T) {
+	m, _, rows := random(t, shapes["MLP, in chunks"], 11)
+	st, out := m.NewState(), make([]float32, 11*m.Heads*m.Dim)
+	advance(m, NewScratch(kernels.Implementations()[0], new(kernels.Scratch)), st, rows, 0, 11, out)
+	good := st.State(nil)
+	put := func(at int, v uint32) func([]byte) []byte {
+		return func(b []byte) []byte {
+			binary.LittleEndian.PutUint32(b[at:], v)
+			return b
+		}
+	}
+	for name, change := range map[string]func([]byte) []byte{
+		"empty":      func(b []byte) []byte { return nil },
+		"magic":      put(0, 1),
+		"version":    put(4, 2),
+		"heads":      put(8, 1),
+		"depth":      put(16, 3),
+		"flags":      put(32, 0),
+		"fill":       put(36, 8),
+		"short":      func(b []byte) []byte { return b[:len(b)-1] },
+		"header":     func(b []byte) []byte { return b[:stateHeader] },
+		"half":       func(b []byte) []byte { return b[:stateHeader/2] },
+		"long":       func(b []byte) []byte { return append(b, 0) },
+		"NaN":        put(stateHeader+40, math.Float32bits(float32(math.NaN()))),
+		"infinite":   put(len(good)-4, math.Float32bits(float32(math.Inf(-1)))),
+		"other fill": put(36, 1<<31),
+	} {
+		if err := st.Restore(change(bytes.Clone(good))); !errors.Is(err, ErrState) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !bytes.Equal(st.State(nil), good) {
+			t.Fatalf("%s: the state changed", name)
+		}
+	}
+	other, _, _ := random(t, shapes["MLP, read after"], 1)
+	if err := other.NewState().Restore(good); !errors.Is(err, ErrState) {
+		t.Errorf("of another memory: %v", err)
+	}
+	if st.Reset(); !bytes.Equal(st.State(nil), m.NewState().State(nil)) {
+		t.Error("a state that was reset is not as a new one")
+	}
+}
+
+func FuzzRestore(f *testing.F) {
+	m, _, rows := random(f, shapes["linear, in chunks"], 5)
+	s := NewScratch(kernels.Implementations()[0], new(kernels.Scratch))
+	st, out := m.NewState(), make([]float32, 5*m.Heads*m.Dim)
+	f.Add(st.State(nil))
+	advance(m, s, st, rows, 0, 5, out)
+	f.Add(st.State(nil))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		st := m.NewState()
+		if st.Restore(data) != nil {
+			return
+		}
+		if !bytes.Equal(st.State(nil), data) {
+			t.Fatal("what was restored is saved as something else")
+		}
+		advance(m, s, st, rows, 0, 5, out)
+	})
+}

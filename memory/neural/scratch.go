@@ -1,0 +1,64 @@
+package neural
+
+import "github.com/mneme-lm/mneme/kernels"
+
+// Scratch is memory that one thread reuses from call to call.
+type Scratch struct {
+	impl    *kernels.Implementation
+	kernels *kernels.Scratch
+	product kernels.Gemm // here, since what is handed to an implementation would else be allocated anew
+
+	layers  [][]float32 // what layers make of keys, before their activation
+	inner   [][]float32 // what they make of queries
+	scaled  []float32
+	similar []float32
+	ones    []float32
+	parts   [parts][]float32 // queries, keys and values of a head
+	raw     []float32        // before their convolution
+	read    []float32
+	gates   []gate
+	mixes   []mix
+	factors []float32 // of mixes
+}
+
+// NewScratch makes a scratch for an implementation of the kernels and a thread's own memory for them.
+func NewScratch(impl *kernels.Implementation, own *kernels.Scratch) *Scratch {
+	return &Scratch{impl: impl, kernels: own}
+}
+
+func (s *Scratch) gemm(g kernels.Gemm) {
+	s.product = g
+	s.impl.Gemm(&s.product, s.kernels)
+}
+
+// apply sets y = x·Wᵀ for n rows of x.
+func (s *Scratch) apply(y, x, w []float32, n, in, out int) {
+	s.gemm(kernels.Gemm{TransB: true, M: n, N: out, K: in, Alpha: 1, A: x, LDA: in, B: w, LDB: in, C: y, LDC: out})
+}
+
+func (s *Scratch) silu(dst, x []float32) {
+	for n := len(s.ones); n < len(x); n++ {
+		s.ones = append(s.ones, 1)
+	}
+	s.impl.SwiGLU(dst, x, s.ones[:len(x)])
+}
+
+// sums and hidden return n values for layer i.
+func (s *Scratch) sums(i, n int) []float32   { return nth(&s.layers, i, n) }
+func (s *Scratch) hidden(i, n int) []float32 { return nth(&s.inner, i, n) }
+
+func nth(list *[][]float32, i, n int) []float32 {
+	for len(*list) <= i {
+		*list = append(*list, nil)
+	}
+	grow(&(*list)[i], n)
+	return (*list)[i]
+}
+
+// grow makes *p n values long, keeping the memory it has if that is enough.
+func grow[T any](p *[]T, n int) {
+	if cap(*p) < n {
+		*p = make([]T, n)
+	}
+	*p = (*p)[:n]
+}
