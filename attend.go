@@ -52,6 +52,8 @@ func (s *Session) AttentionMass(ctx context.Context) (float64, error) {
 	// that the text goes on from are put back.
 	cache, first := s.sequence.Cache, s.sequence.RowsOf(n-1)
 	tail := cache.Tail(first)
+	memories := s.sequence.Memories() // of the token, which is not to be learned twice
+	defer s.sequence.SetMemories(memories)
 	if err := cache.Truncate(first); err != nil {
 		return 0, err
 	}

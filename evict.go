@@ -93,13 +93,14 @@ func (s *Session) probe(p kvcache.Prober, prompt []int32, stop *atomic.Bool) err
 		return fmt.Errorf("mneme: policy %s has nothing to score rows by", s.sequence.Eviction.Name())
 	}
 	rows := s.sequence.Rows(nil, tokens, len(s.tokens))
-	before := c.Seen()
+	before, memories := c.Seen(), s.sequence.Memories() // which are not to learn from a probe
 	s.sequence.Probing = true
 	err := s.model.runner.Forward(rows, stop, nil)
 	s.sequence.Probing = false
 	if err != nil {
 		return err
 	}
+	s.sequence.SetMemories(memories)
 	return c.Truncate(before)
 }
 

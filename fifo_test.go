@@ -107,7 +107,7 @@ func TestMemoryOfSessions(t *testing.T) {
 			t.Fatal(err)
 		}
 		sameRows(t, "on", evaluated(t, s, tokens[have:]), want[have:])
-		if err := s.Truncate(8*fifoChunk - 1); !errors.Is(err, ErrEvicted) || s.Len() != len(tokens) {
+		if err := s.Truncate(8*fifoChunk - 1); !errors.Is(err, ErrLearned) || s.Len() != len(tokens) {
 			t.Fatalf("behind the chunk: %v, %d tokens", err, s.Len())
 		}
 		rest, err := s.Reuse(tokens) // the last token is read again
@@ -168,9 +168,9 @@ func TestMemoryNone(t *testing.T) {
 func TestMemoryRefused(t *testing.T) {
 	m := fifoModel(t)
 	for want, options := range map[string][]SessionOption{
-		`memory "neural": the model's memory is of kind fifo`: {WithMemory("neural")},
-		"policy window":     {WithPolicy("window"), WithKVBudget(64)},
-		"attention chunked": {WithAttention("chunked")},
+		`no memory of kind neural, but fifo`: {WithMemory("neural")},
+		"policy window":                      {WithPolicy("window"), WithKVBudget(64)},
+		"attention chunked":                  {WithAttention("chunked")},
 	} {
 		if _, err := m.NewSession(options...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want an error with %s: %v", want, err)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/mneme-lm/mneme/model"
 	"github.com/mneme-lm/mneme/sample"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
@@ -60,7 +59,7 @@ func WithAttention(method string) SessionOption {
 }
 
 // WithMemory chooses what becomes of the memory that the model was trained with: "auto", the default, or the name of its kind,
-// "fifo", uses it; "none" has everything that is read of it be zeros, as if nothing were ever remembered.
+// "fifo" or "neural", uses it; "none" has everything that is read of it be zeros, as if nothing were ever remembered.
 func WithMemory(kind string) SessionOption { return func(o *sessionOptions) { o.memory = kind } }
 
 // WithLayerBudgets sets a budget for each layer, in place of the same for all: see WithKVBudget.
@@ -84,18 +83,6 @@ func (o *sessionOptions) check() error {
 		return fmt.Errorf("mneme: a budget of %d rows", o.budget)
 	}
 	return nil
-}
-
-// remembers reports whether the session uses the memory of its model, if that has one.
-func (o *sessionOptions) remembers(m *Model) (bool, error) {
-	switch kind := m.net.Memory(); o.memory {
-	case "", "auto", kind:
-		return kind != model.NoMemory, nil
-	case model.NoMemory:
-		return false, nil
-	default:
-		return false, fmt.Errorf("mneme: memory %q: the model's memory is of kind %s (auto, none and that can be asked for)", o.memory, kind)
-	}
 }
 
 // Option configures Generate.

@@ -53,7 +53,7 @@ const (
 	sectionSampler  = "sampler"  // state of the sampler of the last generation
 	sectionRows     = "rows"     // see kvcache.Snapshot.WriteRows
 	sectionPages    = "pages"    // see kvcache.Snapshot.WritePages
-	sectionMemory   = "memory"   // see model.Memories.State; absent where the session has none
+	sectionMemory   = "memory"   // see model.Memories.Save; absent where the session has none
 )
 
 // The alignment of a section's data: that of cached rows, which are used where they lie, and of all other.
@@ -143,19 +143,11 @@ func (s *Session) write(w *statefile.Writer, description, sampler []byte) error 
 		if err := w.Section(sectionMemory, alignment); err != nil {
 			return err
 		}
-		if _, err := w.Write(s.sequence.Memories().State()); err != nil {
+		if _, err := w.Write(s.sequence.Memories().Save()); err != nil {
 			return err
 		}
 	}
 	return w.Commit()
-}
-
-// memoryName is the kind of memory that the session has, empty if it has none.
-func (s *Session) memoryName() string {
-	if kind := s.sequence.Memory(); kind != model.NoMemory {
-		return kind
-	}
-	return ""
 }
 
 // Load takes the session to where the one was that Save wrote to a file, with the same model and the same options; where
@@ -207,7 +199,7 @@ func (s *Session) load(f *statefile.File) error {
 		return err
 	}
 	memory, _ := f.Section(sectionMemory)
-	memories, err := s.model.runner.ReadMemories(s.sequence, memory, cache.Seen())
+	memories, err := s.sequence.ReadMemories(memory, cache.Seen())
 	if err != nil {
 		return err
 	}
@@ -252,7 +244,7 @@ func (s *Session) checkSaved(text []byte) (savedSession, error) {
 	case d.Attention != want.Attention:
 		return d, differs("attention", d.Attention, want.Attention)
 	case d.Memory != want.Memory:
-		return d, differs("memory", cmp.Or(d.Memory, model.NoMemory), cmp.Or(want.Memory, model.NoMemory))
+		return d, differs("memory", cmp.Or(d.Memory, model.MemoryNone), cmp.Or(want.Memory, model.MemoryNone))
 	case d.Rows != want.Rows:
 		return d, differs("rows of type", d.Rows, want.Rows)
 	case d.Layers != want.Layers || d.Heads != want.Heads || d.KeyDim != want.KeyDim || d.ValueDim != want.ValueDim:

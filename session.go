@@ -108,7 +108,7 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 		return nil, err
 	}
 	sequence, err := m.net.NewSequence(model.SequenceOptions{
-		Rows: o.rows, Context: o.context, Eviction: eviction, Attention: method, Store: file.rows(), Forgetful: !remembers,
+		Rows: o.rows, Context: o.context, Eviction: eviction, Attention: method, Store: file.rows(), NoMemory: !remembers,
 	})
 	if err != nil {
 		if file != nil {
@@ -161,8 +161,9 @@ func (s *Session) Tokens() []int32 {
 }
 
 // Truncate takes the text back to its first n tokens. A text whose rows were dropped from the cache since then, or their
-// keys pruned, cannot be taken back, but to its beginning: that is an error (ErrEvicted), and changes nothing. Where a model has
-// a memory of chunks, the text goes back no further than to where the chunk of its last token begins. See Snapshot.
+// keys pruned, cannot be taken back, but to its beginning: that is an error (ErrEvicted), and changes nothing. A text that a
+// memory has learned from cannot be taken back either (ErrLearned); one of kind fifo allows it to where the chunk of the last
+// token begins. See Snapshot.
 func (s *Session) Truncate(n int) error {
 	if err := s.claim(); err != nil {
 		return err

@@ -21,7 +21,7 @@ type Snapshot struct {
 	longRope  bool
 	cache     *kvcache.Snapshot
 	memory    string
-	memories  *model.Memories
+	memories  model.Memories
 	tokens    []int32
 	pending   []int32
 	expected  []float32

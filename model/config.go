@@ -36,6 +36,7 @@ type Config struct {
 	ChunkLength    int             // of layers with chunked attention; 0: none
 	Landmark       Landmark
 	Fifo           Fifo
+	Neural         NeuralMemory
 }
 
 // The most that metadata may ask for: beyond any model there is, and small enough that products of two fit an int.

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/mneme-lm/mneme/memory/fifo"
-	"github.com/mneme-lm/mneme/weights/quant"
 )
 
 // Fifo is the shape of a gated first-in-first-out memory: see package memory/fifo. The text is cut into chunks of
@@ -120,25 +119,12 @@ func (l *loader) fused(c *Config, i int) (f *fused, query linear) {
 	return f, query
 }
 
-// values reads a matrix as float32. Those of a memory are multiplied once in a chunk.
-func (l *loader) values(name string, in, out int) []float32 {
-	t := l.tensor(name, in, out)
-	if t == nil {
-		return nil
-	}
-	values := make([]float32, in*out)
-	if err := quant.Decode(t.Type, values, t.Data); err != nil {
-		l.fail(name, "%w", err)
-	}
-	return values
-}
-
 // optionalValues reads a matrix that may be absent.
-func (l *loader) optionalValues(name string, in, out int) []float32 {
+func (l *loader) optionalValues(name string, shape ...int) []float32 {
 	if !l.has(name) {
 		return nil
 	}
-	return l.values(name, in, out)
+	return l.values(name, shape...)
 }
 
 // fuse sets attended = λ1·attention to the chunk, which attended holds, + λ2·attention to the window + λ3·what is read of the
@@ -195,6 +181,9 @@ func (r *Runner) inRounds() {
 	slices.SortStableFunc(r.rounds, func(a, b piece) int { return a.round - b.round })
 }
 
+// bank is the memory of a layer that has one.
+func (s *Sequence) bank(l *layer) *fifo.Bank { return s.memories[l.index].(*fifo.Bank) }
+
 // remember replaces the queries in memoryPath by what they read, and has the memories take in the rows: chunk after chunk.
 func (p *pass) remember(l *layer) {
 	for rest := p.rounds; len(rest) > 0; {
@@ -213,7 +202,7 @@ func (p *pass) rememberRound(l *layer, round []piece) {
 	m := p.model
 	p.w.For(len(round), 1, func(from, to int) {
 		for _, x := range round[from:to] {
-			b := p.batch[x.first].Sequence.memories[l.index]
+			b := p.batch[x.first].Sequence.bank(l)
 			b.Advance(p.impl, p.bank)
 			if err := b.Write(p.impl, p.normed.Float[x.first*m.Embedding:(x.first+x.rows)*m.Embedding]); err != nil {
 				p.fail(fmt.Errorf("model: layer %d: %w", l.index, err))
@@ -226,7 +215,7 @@ func (p *pass) rememberRound(l *layer, round []piece) {
 		for at := from; at < to; at++ {
 			x, h := round[at/heads], at%heads
 			path := p.memoryPath[x.first*width+h*m.Fifo.HeadDim:]
-			p.batch[x.first].Sequence.memories[l.index].Read(p.impl, path, width, path, width, x.rows, h, p.bank)
+			p.batch[x.first].Sequence.bank(l).Read(p.impl, path, width, path, width, x.rows, h, p.bank)
 		}
 	})
 	p.w.Barrier()

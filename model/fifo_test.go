@@ -12,7 +12,7 @@ import (
 
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kvcache"
-	"github.com/mneme-lm/mneme/memory/fifo"
+	"github.com/mneme-lm/mneme/memory"
 	"github.com/mneme-lm/mneme/weights"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
@@ -140,7 +140,7 @@ func TestFifoRemembers(t *testing.T) {
 		r := newRunner(t, m, 2)
 		for _, forgetful := range []bool{false, true} {
 			run := func(tokens []int32) [][]float32 {
-				s, err := m.NewSequence(SequenceOptions{Rows: quant.F32, Forgetful: forgetful})
+				s, err := m.NewSequence(SequenceOptions{Rows: quant.F32, NoMemory: forgetful})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -194,7 +194,7 @@ func TestFifoOfOnePath(t *testing.T) {
 // TestFifoPositionsAreThoseInTheChunk: without memory a chunk that is repeated has the same bits, within a page of the cache.
 func TestFifoPositionsAreThoseInTheChunk(t *testing.T) {
 	m := fifoModels(t)["gru, means"]
-	s, err := m.NewSequence(SequenceOptions{Rows: quant.F32, Forgetful: true})
+	s, err := m.NewSequence(SequenceOptions{Rows: quant.F32, NoMemory: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,17 +240,17 @@ func TestFifoGoesBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			state := s.Memories()
-			restored, err := r.ReadMemories(s, state.State(), have+1)
+			restored, err := s.ReadMemories(state.Save(), have+1)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, rows := range []int{have, have + 3, -1} {
-				if _, err := r.ReadMemories(s, state.State(), rows); err == nil {
+				if _, err := s.ReadMemories(state.Save(), rows); err == nil {
 					t.Errorf("a memory of %d rows is taken for one of %d", have+1, rows)
 				}
 			}
-			for _, data := range [][]byte{nil, state.State()[:9], append(state.State(), 0), state.State()[1:]} {
-				if _, err := r.ReadMemories(s, data, have+1); err == nil {
+			for _, data := range [][]byte{nil, state.Save()[:9], append(state.Save(), 0), state.Save()[1:]} {
+				if _, err := s.ReadMemories(data, have+1); err == nil {
 					t.Errorf("%d bytes are taken for a memory", len(data))
 				}
 			}
@@ -261,7 +261,7 @@ func TestFifoGoesBack(t *testing.T) {
 				}
 			}
 			err = s.Truncate(len(tokens) - fifoChunk - 1)
-			if !errors.Is(err, kvcache.ErrEvicted) || !errors.Is(err, fifo.ErrFolded) || s.Cache.Seen() != len(tokens) {
+			if !errors.Is(err, memory.ErrLearned) || s.Cache.Seen() != len(tokens) {
 				t.Fatalf("behind the last chunk: %v", err)
 			}
 			if err := s.Truncate(0); err != nil {
@@ -324,7 +324,7 @@ func TestFifoRefusesFiles(t *testing.T) {
 		"want true or false":                     {"memory.fifo.renormalize": "yes"},
 		"want chunked attention":                 {"attention.kind": []string{"chunked", "full"}},
 		"attention.chunk_length":                 {"attention.chunk_length": nil},
-		`"neural" is not supported`:              {"memory.kind": "neural"},
+		`"elephant" is not supported`:            {"memory.kind": "elephant"},
 		`"blk.0.mem_q.weight": missing`:          {"memory.fifo.layers": []int32{0, 1}},
 		"shape [64 192], want [64 64]":           {"memory.fifo.gate": "simple"},
 		`"blk.1.mem_pool_q.weight": missing`:     {"memory.fifo.pooling": "query"},

@@ -9,8 +9,8 @@ import (
 
 // mneme is the architecture of models that are trained with a way of remembering: a llama block with biases on q, k and v
 // and rotation of half-split pairs, as qwen2 has, whose attention in each layer is of the kind that mneme.attention.kind
-// says, one string for all layers or an array with one for each. With mneme.memory.kind fifo it is one of three paths in every
-// layer (Fifo).
+// says, one string for all layers or an array with one for each. What mneme.memory.kind says is remembered beside: neural, some
+// layers have a memory as a second residual branch (NeuralMemory); fifo, it is one of three paths of attention (Fifo).
 type mneme struct{ llama }
 
 // AttentionKind is what a layer's queries see of the text.
@@ -63,12 +63,14 @@ func (mneme) configure(c *Config, r *reader) {
 	if slices.Contains(c.AttentionKinds, AttentionChunked) {
 		c.ChunkLength = r.size("attention.chunk_length", 1, -1)
 	}
-	switch memory := r.string("memory.kind", "none"); {
-	case r.err != nil || memory == "none":
-	case memory == "fifo":
+	switch memory := r.string("memory.kind", MemoryNone); {
+	case r.err != nil || memory == MemoryNone:
+	case memory == MemoryFifo:
 		c.Fifo = r.fifo(c)
+	case memory == MemoryNeural:
+		c.Neural = r.neuralMemory(c)
 	default:
-		r.fail(r.key("memory.kind"), "a memory of kind %q is not supported (known: none, fifo)", memory)
+		r.fail(r.key("memory.kind"), "a memory of kind %q is not supported (known: none, fifo, neural)", memory)
 	}
 	if !slices.Contains(c.AttentionKinds, AttentionLandmark) {
 		return
@@ -115,6 +117,9 @@ func (m mneme) load(l *loader, c *Config, i int) layer {
 	if i == len(c.AttentionKinds) { // one for all, repeated for layers that are there, not for as many as the file says
 		c.AttentionKinds = append(c.AttentionKinds, c.AttentionKinds[i-1])
 	}
+	if slices.Contains(c.Neural.Layers, i) {
+		b.neural = l.neuralLayer(c, i)
+	}
 	switch c.AttentionKinds[i] {
 	case AttentionWindow:
 		b.window = c.SlidingWindow
@@ -125,4 +130,22 @@ func (m mneme) load(l *loader, c *Config, i int) layer {
 		b.fused, b.memoryQuery = l.fused(c, i)
 	}
 	return b
+}
+
+func (m mneme) forward(p *pass, l, next *layer) {
+	if l.neural == nil {
+		m.llama.forward(p, l, next)
+		return
+	}
+	p.attention(l)
+	p.add(nil, l.neural.norm)
+	p.learn(l)
+	if p.narrow(l) {
+		return
+	}
+	p.expect(&l.gate)
+	p.expect(&l.up)
+	p.add(nil, l.feedForwardNorm)
+	p.feedForward(l, p.impl.SwiGLU)
+	p.end(nil, next)
 }

@@ -82,8 +82,9 @@ func TestAttentionKindsRefused(t *testing.T) {
 		"token beyond":        {with(landmarks(), prefix+"landmark.token_id", uint32(512)), prefix + "landmark.token_id"},
 		"no local tokens":     {with(landmarks(), prefix+"landmark.local", uint32(0)), prefix + "landmark.local"},
 		"no opened blocks":    {with(landmarks(), prefix+"landmark.blocks", uint64(1<<40)), prefix + "landmark.blocks"},
-		"a memory":            {map[string]any{"mneme.memory.kind": "neural"}, `"neural" is not supported`},
+		"a memory":            {map[string]any{"mneme.memory.kind": "elephant"}, `"elephant" is not supported`},
 		"memory as number":    {map[string]any{"mneme.memory.kind": uint32(1)}, "mneme.memory.kind"},
+		"memory of nothing":   {map[string]any{"mneme.memory.kind": "neural"}, "mneme.memory.neural.head_count"},
 		"experts":             {map[string]any{"mneme.expert_count": uint32(2), "mneme.expert_used_count": uint32(1)}, "no experts"},
 	} {
 		_, err := Load(edited(t, synthFile(t, "mneme-tiny", quant.F32), edit{set: c.set}))

@@ -71,6 +71,8 @@ type layer struct {
 
 	router                              linear
 	gateExperts, upExperts, downExperts []linear
+
+	neural *neuralLayer // nil: it has none
 }
 
 // local reports whether the layer's queries see only what lies nearby.

@@ -5,6 +5,7 @@ import (
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/mneme-lm/mneme/memory/fifo"
+	"github.com/mneme-lm/mneme/memory/neural"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
@@ -14,6 +15,7 @@ type pass struct {
 	*Runner
 	w           *kernels.Worker
 	attn        *attention.Scratch
+	learner     *neural.Scratch
 	params      attention.Params
 	turn        kernels.Turn
 	opened      attention.Opened
@@ -41,6 +43,7 @@ func (p *pass) begin(r *Runner, w *kernels.Worker) {
 	if p.attn == nil {
 		p.attn = attention.NewScratch(&w.Scratch)
 		p.bank = fifo.NewScratch(&w.Scratch)
+		p.learner = neural.NewScratch(r.impl, &w.Scratch)
 	}
 }
 

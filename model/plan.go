@@ -19,10 +19,19 @@ func (m *Model) ScratchBytes(rows, logits, cached, threads int) int64 {
 	if m.Fifo.Slots > 0 {
 		floats += 2 * rows * m.Heads * m.ValueDim
 	}
+	learns := len(m.Neural.Layers) > 0
+	if learns {
+		width := m.Neural.Heads * m.Neural.Dim
+		floats += rows*(4*width+3*m.Neural.Heads) + threads*m.Neural.ScratchValues(rows)
+	}
 	if m.Experts > 0 {
 		floats += rows*m.Experts + paths*(5+m.Embedding) + m.Experts + 1
 	}
-	return 4*int64(floats) + attendingBytes(m, rows, cached, threads) +
+	bytes := 4 * int64(floats)
+	if learns {
+		bytes += kernels.ActivationBytes(rows, m.Neural.Heads*m.Neural.Dim, m.forms)
+	}
+	return bytes + attendingBytes(m, rows, cached, threads) +
 		kernels.ActivationBytes(rows, m.Embedding, m.forms) +
 		kernels.ActivationBytes(rows, m.Heads*m.ValueDim, m.forms) +
 		kernels.ActivationBytes(paths, m.FeedForward, m.forms) +

@@ -95,7 +95,7 @@ func TestPrototypeFifo(t *testing.T) {
 		from := len(g.Tokens) - len(g.Top)
 		var prefill [][]float32
 		for _, block := range []int{len(g.Tokens), 200, 1} {
-			seq, err := m.NewSequence(SequenceOptions{Rows: quant.F32, Forgetful: forgetful})
+			seq, err := m.NewSequence(SequenceOptions{Rows: quant.F32, NoMemory: forgetful})
 			if err != nil {
 				t.Fatal(err)
 			}

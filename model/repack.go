@@ -72,13 +72,17 @@ func (r *Runner) Repack() error {
 	return nil
 }
 
-// cloneMatrices returns a model's layers, with lists of experts of their own, and its output matrix.
+// cloneMatrices returns a model's layers, with lists of experts and memories of their own, and its output matrix.
 func cloneMatrices(m *Model) ([]layer, linear) {
 	layers := slices.Clone(m.layers)
 	for i := range layers {
 		l := &layers[i]
 		for _, experts := range []*[]linear{&l.gateExperts, &l.upExperts, &l.downExperts} {
 			*experts = slices.Clone(*experts)
+		}
+		if l.neural != nil {
+			own := *l.neural
+			l.neural = &own
 		}
 	}
 	return layers, m.output
@@ -90,6 +94,9 @@ func matricesOf(layers []layer, output *linear) []*linear {
 	for i := range layers {
 		l := &layers[i]
 		list = append(list, &l.q, &l.k, &l.v, &l.memoryQuery, &l.o, &l.gate, &l.up, &l.down, &l.router)
+		if l.neural != nil {
+			list = append(list, l.neural.list()...)
+		}
 		for _, experts := range [][]linear{l.gateExperts, l.upExperts, l.downExperts} {
 			for e := range experts {
 				list = append(list, &experts[e])

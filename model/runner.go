@@ -9,7 +9,7 @@ import (
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/kvcache"
-	"github.com/mneme-lm/mneme/memory/fifo"
+	"github.com/mneme-lm/mneme/memory"
 )
 
 // ErrStopped is returned by Forward when it was told to stop.
@@ -43,7 +43,6 @@ type Runner struct {
 	passes     []pass
 	sealing    sealing
 	rounds     []piece
-	bank       *fifo.Scratch // of who calls
 	scratch
 
 	failure atomic.Pointer[error]
@@ -60,7 +59,7 @@ type start struct {
 func NewRunner(m *Model, impl *kernels.Implementation, threads int) *Runner {
 	r := &Runner{
 		model: m, impl: impl, team: kernels.NewTeam(threads), layers: m.layers, output: m.output,
-		before: map[*Sequence]start{}, turns: map[*ropeTable]*columns{}, bank: fifo.NewScratch(&kernels.Scratch{}),
+		before: map[*Sequence]start{}, turns: map[*ropeTable]*columns{},
 	}
 	r.passes = make([]pass, r.team.Threads())
 	return r
@@ -161,7 +160,7 @@ func (r *Runner) admit(rows []Row) error {
 				from.base = s.base()
 			}
 			r.before[s] = from
-			s.holdMemories()
+			s.memories.each(memory.State.Hold)
 			if s.Eviction != nil {
 				s.Cache.HoldMarks()
 			}
@@ -205,7 +204,7 @@ func (r *Runner) rollBack() {
 		if err := s.Cache.Truncate(from.seen); err != nil {
 			panic(err) // rows that were appended a moment ago
 		}
-		s.revertMemories(r)
+		s.memories.each(memory.State.Revert)
 		if s.Eviction != nil {
 			s.Cache.RestoreMarks()
 		}
@@ -225,6 +224,10 @@ func (r *Runner) forget() {
 		r.openings[i].Forget()
 	}
 	clear(r.choosings)
+	for s := range r.before {
+		s.memories.each(memory.State.Release)
+	}
+	r.learning.forget()
 	clear(r.before)
 	clear(r.rounds)
 }

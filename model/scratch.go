@@ -23,6 +23,7 @@ type scratch struct {
 	memoryPath []float32 // of the same shape: queries of the memory, then what they read
 
 	routing routing
+	learning
 	attending
 }
 
@@ -63,6 +64,10 @@ func (s *scratch) resize(m *Model, rows []Row, threads int, logits bool) {
 	s.attending.resize(m, rows, threads)
 	if m.Experts > 0 {
 		s.routing.resize(m, n)
+	}
+	if len(m.Neural.Layers) > 0 {
+		s.learning.resize(m, n)
+		s.learning.sort(rows)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kvcache"
-	"github.com/mneme-lm/mneme/memory/fifo"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
@@ -35,7 +34,7 @@ type Sequence struct {
 	limit int // positions; 0: none
 
 	landmarks *landmarked  // nil: there are none
-	memories  []*fifo.Bank // of the layers; nil where there is none
+	memories  Memories     // nil: the model has no memory, or it is left out
 	touched   atomic.Int64 // bytes of a store that queries opened since it was last released
 	releasing sync.Mutex
 }
@@ -50,7 +49,7 @@ type SequenceOptions struct {
 	Eviction  *kvcache.Eviction
 	Attention *attention.Method
 	Store     kvcache.Store // that rows lie in; nil: the heap
-	Forgetful bool          // what is read of the model's memory is zeros
+	NoMemory  bool          // what is read of the model's memory is zeros, and it learns nothing
 }
 
 // NewSequence makes an empty sequence.

@@ -45,6 +45,11 @@ func (m *Model) Work(rows quant.Type, asked *attention.Method, context int, logi
 	for i := range m.layers {
 		l := &m.layers[i]
 		w.add(1, l.q, l.k, l.v, l.memoryQuery, l.o, l.gate, l.up, l.down, l.router)
+		if l.neural != nil {
+			for _, matrix := range l.neural.list() {
+				w.add(1, *matrix)
+			}
+		}
 		for _, experts := range [][]linear{l.gateExperts, l.upExperts, l.downExperts} {
 			w.add(float64(m.ExpertsUsed)/float64(max(1, m.Experts)), experts...)
 		}

@@ -31,7 +31,7 @@ type memoryFlags struct {
 // add gives a command the flags; context is the help of --ctx.
 func (f *memoryFlags) add(cmd *cobra.Command, context string) {
 	f.rows = choice{value: "f16", offered: []string{"f32", "f16", "q8_0"}}
-	f.learned = choice{value: "auto", offered: []string{"auto", "none", "fifo"}, planned: true}
+	f.learned = choice{value: "auto", offered: mneme.MemoryKinds()}
 	addGroup(cmd, "Memory", func(set *pflag.FlagSet) {
 		set.IntVarP(&f.context, "ctx", "c", 0, context)
 		set.Var(&f.rows, "kv-type", "`type` of the rows of the KV cache: f32, f16 or q8_0")
@@ -39,7 +39,7 @@ func (f *memoryFlags) add(cmd *cobra.Command, context string) {
 		set.IntVar(&f.budget, "kv-budget", 0, "`number` of rows to keep per KV head, the mean over layers, or with --attention landmark and retrieval of rows to open at a time; 0: no bound")
 		set.StringVar(&f.trace, "trace", "", "write what each layer and KV head keeps, whenever rows are dropped, to a `file` of JSON lines")
 		set.StringVar(&f.attention, "attention", "", "`method` of attention: full, chunked, landmark or retrieval; name:key=value,… gives parameters (see infer policies); without it what the model's metadata says")
-		set.Var(&f.learned, "memory", "`kind` of learned memory: auto (what the model's metadata says), none (its reads are zeros), or fifo")
+		set.Var(&f.learned, "memory", "`kind` of learned memory: auto (what the model's metadata says), none (its reads are zeros), or what the metadata must say: fifo or neural")
 		set.StringVar(&f.store, "kv-store", "", "`file` to keep keys and values in, instead of in memory: with --attention retrieval or landmark for texts that memory would not hold")
 		set.IntVar(&f.block, "prefill-block", mneme.DefaultPrefillBlock, "`number` of prompt tokens that go through the model at once")
 	})
@@ -148,7 +148,6 @@ func (f *memoryFlags) checkPolicy() error {
 type choice struct {
 	value   string
 	offered []string
-	planned bool // other words may come to mean something
 }
 
 func (c *choice) String() string { return c.value }
@@ -161,9 +160,6 @@ func (c *choice) Set(s string) error {
 			c.value = word
 			return nil
 		}
-	}
-	if c.planned {
-		return fmt.Errorf("not supported yet (supported: %s)", strings.Join(c.offered, ", "))
 	}
 	return fmt.Errorf("want one of %s", strings.Join(c.offered, ", "))
 }

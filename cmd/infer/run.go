@@ -209,8 +209,12 @@ func (g *generation) load() error {
 		return err
 	}
 	rest, err := g.session.Reuse(g.ids)
-	if errors.Is(err, mneme.ErrEvicted) {
+	switch {
+	case errors.Is(err, mneme.ErrEvicted):
 		g.warn("--session: the prompt differs from the text of %s, whose rows were dropped since: it is read from the beginning", g.file)
+		rest, err = g.ids, g.session.Truncate(0)
+	case errors.Is(err, mneme.ErrLearned):
+		g.warn("--session: the prompt differs from the text of %s, which the memory has learned from: it is read from the beginning", g.file)
 		rest, err = g.ids, g.session.Truncate(0)
 	}
 	g.rest, g.before = rest, g.session.Stats().Memory.RowsSeen

@@ -1,14 +1,11 @@
 package fifo
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/memory"
 )
-
-// ErrFolded is wrapped when a text would be taken back behind the chunk that it is in: the chunks before it are summaries.
-var ErrFolded = errors.New("the chunk before is summarized in the memory")
 
 // Bank is the memory of a layer in one session: the slots, and the rows of the chunk that the text is in. A complete chunk is
 // folded into the slots when the first row of the next one comes, so that a text may be taken back to where its last row's
@@ -17,6 +14,7 @@ type Bank struct {
 	*Layer
 	state
 	keys, values []float32 // [Slots, Width] of the slots; nil where they are read as they are
+	stale        bool      // keys and values are not those of the slots
 
 	shadow state // what was there when Hold was called, as far as it was overwritten since
 	held   bool
@@ -61,19 +59,20 @@ func (s *state) set(from *state) {
 }
 
 // Clone makes a bank with the same contents.
-func (b *Bank) Clone() *Bank {
+func (b *Bank) Clone() memory.State {
 	c := b.NewBank()
 	c.state.set(&b.state)
 	copy(c.keys, b.keys)
 	copy(c.values, b.values)
+	c.stale = b.stale
 	return c
 }
 
 // Filled is the number of slots that hold something.
 func (b *Bank) Filled() int { return b.filled * b.PerChunk }
 
-// Rows is the number of rows of the chunk that the text is in.
-func (b *Bank) Rows() int { return b.count }
+// Reach is the number of rows of the chunk that the text is in: the chunks before it are summaries.
+func (b *Bank) Reach() int { return b.count }
 
 // Room is how many rows may be read for and written before Advance is called again.
 func (b *Bank) Room() int { return b.Chunk - b.count }
@@ -81,10 +80,10 @@ func (b *Bank) Room() int { return b.Chunk - b.count }
 // Reset empties the bank.
 func (b *Bank) Reset() { b.count, b.filled, b.next, b.held = 0, 0, 0, false }
 
-// Back takes the last n rows back.
+// Back takes the last n rows back, at most Reach.
 func (b *Bank) Back(n int) error {
 	if n < 0 || n > b.count {
-		return fmt.Errorf("fifo: %d rows back, of which %d are in the chunk: %w", n, b.count, ErrFolded)
+		return fmt.Errorf("fifo: %d rows back, of which %d are in the chunk: %w", n, b.count, memory.ErrLearned)
 	}
 	b.count -= n
 	return nil
@@ -96,8 +95,11 @@ func (b *Bank) Hold() {
 	b.shadow.count, b.shadow.filled, b.shadow.next = b.count, b.filled, b.next
 }
 
+// Release forgets what Hold keeps.
+func (b *Bank) Release() { b.held = false }
+
 // Revert makes the bank what it was when Hold was called last.
-func (b *Bank) Revert(impl *kernels.Implementation, s *Scratch) {
+func (b *Bank) Revert() {
 	if !b.held {
 		return
 	}
@@ -107,11 +109,15 @@ func (b *Bank) Revert(impl *kernels.Implementation, s *Scratch) {
 		return
 	}
 	b.state.set(&b.shadow)
-	b.project(impl, s)
+	b.stale = true
 }
 
-// project makes the keys and values of all slots.
+// project makes the keys and values of all slots, if they are not what they should be.
 func (b *Bank) project(impl *kernels.Implementation, s *Scratch) {
+	if !b.stale {
+		return
+	}
+	b.stale = false
 	for g := range b.filled {
 		b.projectGroup(impl, g, s)
 	}
@@ -121,10 +127,4 @@ func (b *Bank) project(impl *kernels.Implementation, s *Scratch) {
 func (b *Bank) group(g int) []float32 {
 	n := b.PerChunk * b.Dim
 	return b.slots[g*n : (g+1)*n]
-}
-
-// Holds reports whether a text of so many rows leaves as many slots filled and rows of a chunk as there are.
-func (b *Bank) Holds(rows int) bool {
-	folded := rows - b.count
-	return folded >= 0 && folded%b.Chunk == 0 && b.filled == min(folded/b.Chunk, b.Slots/b.PerChunk)
 }

@@ -83,8 +83,8 @@ func TestGolden(t *testing.T) {
 			b.Advance(impl, s)
 			closeTo(t, impl.Name+": new slot by gate "+gate.String(), wide(b.group(0)), want)
 			closeTo(t, "the slot before it", wide(b.group(1)), []float64{0, 2})
-			if b.Filled() != 2 || b.next != 1 || b.Rows() != 0 {
-				t.Errorf("%d slots, %d next, %d rows", b.Filled(), b.next, b.Rows())
+			if b.Filled() != 2 || b.next != 1 || b.Reach() != 0 {
+				t.Errorf("%d slots, %d next, %d rows", b.Filled(), b.next, b.Reach())
 			}
 		}
 	}

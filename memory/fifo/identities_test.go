@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/memory"
 )
 
 // plain is a memory that keeps the means of chunks of two rows as they are, read by one head.
@@ -19,6 +20,7 @@ func plain(slots int) Config {
 
 func readOne(b *Bank, impl *kernels.Implementation, q []float32) []float32 {
 	out := make([]float32, b.HeadDim)
+	b.project(impl, newScratch())
 	b.Read(impl, out, b.HeadDim, q, b.HeadDim, 1, 0, newScratch())
 	return out
 }
@@ -165,7 +167,7 @@ func TestPiecesGiveTheSame(t *testing.T) {
 					})
 					at += n
 				}
-				return out, b.State(nil)
+				return out, b.Save(nil)
 			}
 			all, state := run(func() int { return rows })
 			for _, most := range []func() int{func() int { return 1 }, func() int { return 1 + r.IntN(2*c.Chunk) }} {
@@ -242,13 +244,13 @@ func TestHoldAndBack(t *testing.T) {
 			for _, rows := range []int{0, 5, 3*c.Chunk + 2, 2 * c.Chunk} {
 				feed(t, impl, b, randoms(r, rows*c.Dim, 1), s, nil)
 				q := randoms(r, c.HeadDim, 1)
-				state, read := b.State(nil), readOne(b, impl, q)
+				state, read := b.Save(nil), readOne(b, impl, q)
 				for _, more := range []int{0, 3, 5*c.Chunk + 1} {
 					b.Hold()
 					feed(t, impl, b, randoms(r, more*c.Dim, 1), s, nil)
-					b.Revert(impl, s)
-					b.Revert(impl, s) // goes back no further
-					if !bytes.Equal(b.State(nil), state) || !slices.Equal(readOne(b, impl, q), read) {
+					b.Revert()
+					b.Revert() // goes back no further
+					if !bytes.Equal(b.Save(nil), state) || !slices.Equal(readOne(b, impl, q), read) {
 						t.Fatalf("%s, %+v: after %d rows and %d more, going back leads elsewhere", impl.Name, c, rows, more)
 					}
 				}
@@ -256,20 +258,20 @@ func TestHoldAndBack(t *testing.T) {
 				if err := b.Write(impl, randoms(r, n*c.Dim, 1)); err != nil {
 					t.Fatal(err)
 				}
-				if err := b.Back(n); err != nil || !bytes.Equal(b.State(nil), state) {
+				if err := b.Back(n); err != nil || !bytes.Equal(b.Save(nil), state) {
 					t.Fatalf("%d rows back: %v", n, err)
 				}
-				if err := b.Back(b.Rows() + 1); !errors.Is(err, ErrFolded) {
+				if err := b.Back(b.Reach() + 1); !errors.Is(err, memory.ErrLearned) {
 					t.Errorf("behind the chunk: %v", err)
 				}
-				clone := b.Clone()
+				clone := b.Clone().(*Bank)
 				feed(t, impl, b, randoms(r, 3*c.Chunk*c.Dim, 1), s, nil)
-				if !bytes.Equal(clone.State(nil), state) || !slices.Equal(readOne(clone, impl, q), read) {
+				if !bytes.Equal(clone.Save(nil), state) || !slices.Equal(readOne(clone, impl, q), read) {
 					t.Error("a clone changes with its bank")
 				}
 			}
 			b.Reset()
-			if b.Filled() != 0 || b.Rows() != 0 || !bytes.Equal(b.State(nil), l.NewBank().State(nil)) {
+			if b.Filled() != 0 || b.Reach() != 0 || !bytes.Equal(b.Save(nil), l.NewBank().Save(nil)) {
 				t.Error("a bank that was reset is not empty")
 			}
 		}
@@ -281,8 +283,8 @@ func TestWriteRefuses(t *testing.T) {
 	b := newLayer(t, plain(3), Weights{}).NewBank()
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	for _, x := range [][]float32{make([]float32, 3), make([]float32, 12), {0, nan, 0, 0}, {0, 0, 0, 0, inf, 0, 0, 0}} {
-		if err := b.Write(impl, x); err == nil || b.Rows() != 0 {
-			t.Errorf("%v: %v, %d rows", x, err, b.Rows())
+		if err := b.Write(impl, x); err == nil || b.Reach() != 0 {
+			t.Errorf("%v: %v, %d rows", x, err, b.Reach())
 		}
 	}
 }

@@ -4,11 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-
-	"github.com/mneme-lm/mneme/kernels"
 )
 
-// A state is, in little-endian order, nine words of 32 bits: stateMagic, stateVersion, Dim, Chunk, Slots, PerChunk, groups that
+// A saved bank is, in little-endian order, nine words of 32 bits: stateMagic, stateVersion, Dim, Chunk, Slots, PerChunk, groups that
 // are filled, the group that is next, rows of the chunk; then the slots of the filled groups and the rows, as float32.
 const (
 	stateMagic   = 0x4f464946 // FIFO
@@ -16,13 +14,13 @@ const (
 	stateWords   = 9
 )
 
-// StateBytes is the most that State appends.
+// StateBytes is the most that Save appends.
 func (c *Config) StateBytes() int64 {
 	return 4 * (stateWords + int64(c.Slots+c.Chunk)*int64(c.Dim))
 }
 
-// State appends what the bank holds to data.
-func (b *Bank) State(data []byte) []byte {
+// Save appends what the bank holds to data.
+func (b *Bank) Save(data []byte) []byte {
 	for _, x := range []int{stateMagic, stateVersion, b.Dim, b.Chunk, b.Slots, b.PerChunk, b.filled, b.next, b.count} {
 		data = binary.LittleEndian.AppendUint32(data, uint32(x))
 	}
@@ -34,9 +32,9 @@ func (b *Bank) State(data []byte) []byte {
 	return data
 }
 
-// Restore makes the bank what it was when State was called of this bank or another of the same shape. On an error it is left as
-// it was.
-func (b *Bank) Restore(impl *kernels.Implementation, data []byte, s *Scratch) error {
+// Restore makes the bank what it was when Save was called of this bank or another of the same shape, after a text of so many rows.
+// On an error it is left as it was.
+func (b *Bank) Restore(data []byte, text int) error {
 	if len(data) < 4*stateWords {
 		return fmt.Errorf("fifo: a state of %d bytes is too short", len(data))
 	}
@@ -58,6 +56,9 @@ func (b *Bank) Restore(impl *kernels.Implementation, data []byte, s *Scratch) er
 	if filled > groups || next >= groups || filled < groups && next != filled || count > uint32(b.Chunk) {
 		return fmt.Errorf("fifo: a state with %d of %d groups filled, group %d next, and %d rows of a chunk of %d", filled, groups, next, count, b.Chunk)
 	}
+	if folded := text - int(count); folded < 0 || folded%b.Chunk != 0 || int(filled) != min(folded/b.Chunk, int(groups)) {
+		return fmt.Errorf("fifo: a state with %d groups filled and %d rows of a chunk of %d, which is not what %d rows leave", filled, count, b.Chunk, text)
+	}
 	slots, rows := int(filled)*b.PerChunk*b.Dim, int(count)*b.Dim
 	if data = data[4*stateWords:]; len(data) != 4*(slots+rows) {
 		return fmt.Errorf("fifo: a state with %d bytes of values, want %d", len(data), 4*(slots+rows))
@@ -69,8 +70,7 @@ func (b *Bank) Restore(impl *kernels.Implementation, data []byte, s *Scratch) er
 	}
 	decode(b.slots[:slots], data)
 	decode(b.rows[:rows], data[4*slots:])
-	b.filled, b.next, b.count, b.held = int(filled), int(next), int(count), false
-	b.project(impl, s)
+	b.filled, b.next, b.count, b.held, b.stale = int(filled), int(next), int(count), false, true
 	return nil
 }
 

@@ -16,20 +16,23 @@ func TestStateRoundTrip(t *testing.T) {
 		l := newLayer(t, c, randomWeights(r, c, true, true))
 		for _, impl := range kernels.Implementations() {
 			b, s := l.NewBank(), newScratch()
+			text := 0
 			for range 8 {
-				state := b.State([]byte("before"))
+				state := b.Save([]byte("before"))
 				if int64(len(state)-6) > l.StateBytes() {
 					t.Fatalf("a state of %d bytes, at most %d", len(state), l.StateBytes())
 				}
 				other := l.NewBank()
 				feed(t, impl, other, randoms(r, r.IntN(90)*c.Dim, 1), s, nil)
-				if err := other.Restore(impl, state[6:], s); err != nil {
+				if err := other.Restore(state[6:], text); err != nil {
 					t.Fatal(err)
 				}
-				x, q := randoms(r, (1+r.IntN(2*c.Chunk))*c.Dim, 1), randoms(r, c.HeadDim, 1)
+				more := 1 + r.IntN(2*c.Chunk)
+				text += more
+				x, q := randoms(r, more*c.Dim, 1), randoms(r, c.HeadDim, 1)
 				feed(t, impl, b, x, s, nil)
 				feed(t, impl, other, x, s, nil)
-				if !slices.Equal(readOne(b, impl, q), readOne(other, impl, q)) || !bytes.Equal(b.State(nil), other.State(nil)) {
+				if !slices.Equal(readOne(b, impl, q), readOne(other, impl, q)) || !bytes.Equal(b.Save(nil), other.Save(nil)) {
 					t.Fatalf("%s, %+v: a restored bank goes on differently", impl.Name, c)
 				}
 			}
@@ -39,7 +42,7 @@ func TestStateRoundTrip(t *testing.T) {
 
 // hostileState makes a state of TestHostileStates, with one word changed.
 func hostileState(b *Bank, word int, value uint32) []byte {
-	data := b.State(nil)
+	data := b.Save(nil)
 	binary.LittleEndian.PutUint32(data[4*word:], value)
 	return data
 }
@@ -51,14 +54,19 @@ func TestHostileStates(t *testing.T) {
 	impl, s := kernels.Implementations()[0], newScratch()
 	b := l.NewBank()
 	feed(t, impl, b, randoms(r, (2*c.Chunk+5)*c.Dim, 1), s, nil)
-	good := b.State(nil)
+	good := b.Save(nil)
 	bad := [][]byte{nil, good[:20], good[:len(good)-4], append(slices.Clone(good), 0, 0, 0, 0), good[:len(good)-1]}
 	for word := range stateWords {
 		bad = append(bad, hostileState(b, word, 7), hostileState(b, word, 0xffffffff))
 	}
 	bad = append(bad, hostileState(b, stateWords, 0x7fc00000), hostileState(b, len(good)/4-1, 0xff800000))
+	for _, text := range []int{-1, 0, c.Chunk + 5, 2*c.Chunk + 4, 3*c.Chunk + 5} {
+		if err := b.Restore(good, text); err == nil {
+			t.Errorf("the state of %d rows is taken for that of %d", 2*c.Chunk+5, text)
+		}
+	}
 	for i, data := range bad {
-		if err := b.Restore(impl, data, s); err == nil || !bytes.Equal(b.State(nil), good) {
+		if err := b.Restore(data, 2*c.Chunk+5); err == nil || !bytes.Equal(b.Save(nil), good) {
 			t.Errorf("state %d: error %v", i, err)
 		}
 	}
@@ -70,16 +78,16 @@ func FuzzRestore(f *testing.F) {
 	l := newLayer(f, c, randomWeights(r, c, true, true))
 	impl, s := kernels.Implementations()[0], newScratch()
 	b := l.NewBank()
-	f.Add(b.State(nil))
+	f.Add(b.Save(nil), 0)
 	feed(f, impl, b, randoms(r, (2*c.Chunk+5)*c.Dim, 1), s, nil)
-	f.Add(b.State(nil))
+	f.Add(b.Save(nil), 2*c.Chunk+5)
 	x := randoms(r, c.Dim, 1)
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Fuzz(func(t *testing.T, data []byte, text int) {
 		b := l.NewBank()
-		if err := b.Restore(impl, data, s); err != nil {
+		if err := b.Restore(data, text); err != nil {
 			return
 		}
-		if !bytes.Equal(b.State(nil), data) {
+		if !bytes.Equal(b.Save(nil), data) {
 			t.Error("a state that was taken is not the bank's")
 		}
 		feed(t, impl, b, x, s, func(int, int) { readOne(b, impl, x[:c.HeadDim]) })

@@ -66,9 +66,10 @@ func (b *Bank) Write(impl *kernels.Implementation, x []float32) error {
 	return nil
 }
 
-// Advance folds the chunk into the slots, if it is complete. It comes before the reads of the next chunk's first rows: all rows
-// of a chunk read what there was before it.
+// Advance folds the chunk into the slots, if it is complete. It comes before reads: all rows of a chunk read what there was before
+// it.
 func (b *Bank) Advance(impl *kernels.Implementation, s *Scratch) {
+	b.project(impl, s)
 	if b.count < b.Chunk {
 		return
 	}

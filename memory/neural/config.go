@@ -66,8 +66,8 @@ func (c *Config) check() error {
 	return nil
 }
 
-// width is the number of values that come out of M's layer number i, or go into it where i is −1.
-func (c *Config) width(i int) int {
+// Width is the number of values that come out of M's layer number i, or go into it where i is −1.
+func (c *Config) Width(i int) int {
 	if i >= 0 && i < c.Depth-1 {
 		return c.Expansion * c.Dim
 	}
@@ -101,18 +101,18 @@ func (c *Config) layout() layout {
 		return l.size - n
 	}
 	for i := range c.Depth {
-		l.weights = append(l.weights, take(c.width(i)*c.width(i-1)))
+		l.weights = append(l.weights, take(c.Width(i)*c.Width(i-1)))
 	}
 	for i := range c.Depth {
 		n := 0
 		if c.Momentum {
-			n = c.width(i) * c.width(i-1)
+			n = c.Width(i) * c.Width(i-1)
 		}
 		l.momentum = append(l.momentum, take(n))
 	}
 	for i := range c.Depth {
-		l.inputs = append(l.inputs, take(c.Chunk*c.width(i-1)))
-		l.errors = append(l.errors, take(c.Chunk*c.width(i)))
+		l.inputs = append(l.inputs, take(c.Chunk*c.Width(i-1)))
+		l.errors = append(l.errors, take(c.Chunk*c.Width(i)))
 	}
 	l.inWeights, l.inMomentum, l.carry = take(c.Chunk), take(c.Chunk), take(carryValues)
 	l.tails = take(parts * max(0, c.Convolution-1) * c.Dim)

@@ -134,7 +134,7 @@ func TestGoldenMLP(t *testing.T) {
 
 // gradient is that of a token of the chunk by the weights of a layer.
 func (x tried) gradient(token, layer int) []float32 {
-	in, out := x.width(layer-1), x.width(layer)
+	in, out := x.Width(layer-1), x.Width(layer)
 	var g []float32
 	for _, e := range x.x.errors(x.Memory, layer)[token*out:][:out] {
 		for _, h := range x.x.inputs(x.Memory, layer)[token*in:][:in] {
@@ -214,7 +214,7 @@ func TestGates(t *testing.T) {
 		}
 		chunk(gate{})
 		for i := range m.Depth {
-			if n := m.width(i) * m.width(i-1); !slices.Equal(x.x.weights(m, i), w.Initial[i][:n]) {
+			if n := m.Width(i) * m.Width(i-1); !slices.Equal(x.x.weights(m, i), w.Initial[i][:n]) {
 				t.Fatalf("layer %d: no step and no decay, and the weights changed", i)
 			}
 		}

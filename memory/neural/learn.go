@@ -29,7 +29,7 @@ func (m *Memory) observe(s *Scratch, x *head, k, v []float32, n int) {
 	rows := func(values []float32, width int) []float32 { return values[x.fill*width:][:n*width] }
 	copy(rows(x.inputs(m, 0), m.Dim), k)
 	for i := range m.Depth {
-		in, out := m.width(i-1), m.width(i)
+		in, out := m.Width(i-1), m.Width(i)
 		a := s.sums(i, n*out)
 		s.apply(a, rows(x.inputs(m, i), in), x.weights(m, i), n, in, out)
 		if i < last {
@@ -44,7 +44,7 @@ func (m *Memory) observe(s *Scratch, x *head, k, v []float32, n int) {
 		}
 	}
 	for i := last - 1; i >= 0; i-- {
-		width, next := m.width(i), m.width(i+1)
+		width, next := m.Width(i), m.Width(i+1)
 		e := rows(x.errors(m, i), width)
 		s.gemm(kernels.Gemm{
 			M: n, N: width, K: next, Alpha: 1, A: rows(x.errors(m, i+1), next), LDA: next, B: x.weights(m, i+1), LDB: width, C: e, LDC: width,
@@ -97,7 +97,7 @@ func (m *Memory) learn(s *Scratch, x *head) {
 
 // addGradients sets to = keep·to − Σ factors[i]·g_i over the chunk's gradients of a layer.
 func (s *Scratch) addGradients(m *Memory, x *head, layer int, to, factors []float32, keep float32) {
-	in, out := m.width(layer-1), m.width(layer)
+	in, out := m.Width(layer-1), m.Width(layer)
 	e := x.errors(m, layer)
 	grow(&s.scaled, x.fill*out)
 	for i := range x.fill {

@@ -3,6 +3,8 @@ package neural
 import (
 	"fmt"
 	"slices"
+
+	"github.com/mneme-lm/mneme/memory"
 )
 
 // Weights are what was trained of a memory, beside the matrices that make its rows.
@@ -32,7 +34,7 @@ func New(c Config, w Weights) (*Memory, error) {
 		return nil, fmt.Errorf("neural: initial weights of %d layers, want %d", len(w.Initial), c.Depth)
 	}
 	for i, values := range w.Initial {
-		if want := c.Heads * c.width(i) * c.width(i-1); len(values) != want {
+		if want := c.Heads * c.Width(i) * c.Width(i-1); len(values) != want {
 			return nil, fmt.Errorf("neural: %d initial weights in layer %d, want %d", len(values), i, want)
 		}
 	}
@@ -103,7 +105,7 @@ func (s *State) Reset() {
 		x := &s.heads[h]
 		clear(x.values)
 		for i, initial := range m.initial {
-			n := m.width(i) * m.width(i-1)
+			n := m.Width(i) * m.Width(i-1)
 			copy(x.values[m.weights[i]:], initial[h*n:(h+1)*n])
 		}
 		x.beginChunk(m)
@@ -119,8 +121,8 @@ func (x *head) beginChunk(m *Memory) {
 	c[weightsInWeights], c[momentumInMomentum] = 1, 1
 }
 
-// Copy returns a state of its own with what s has learned.
-func (s *State) Copy() *State {
+// Clone returns a state of its own with what s has learned.
+func (s *State) Clone() memory.State {
 	t := &State{memory: s.memory, heads: make([]head, len(s.heads))}
 	for i := range t.heads {
 		t.heads[i] = head{values: slices.Clone(s.heads[i].values), fill: s.heads[i].fill, before: make([]float32, s.memory.size)}
@@ -128,7 +130,7 @@ func (s *State) Copy() *State {
 	return t
 }
 
-// Hold keeps what the state is, so that RollBack can bring it back, until Release.
+// Hold keeps what the state is, so that Revert can bring it back, until Release.
 func (s *State) Hold() {
 	m := s.memory
 	s.held = true
@@ -142,8 +144,19 @@ func (s *State) Hold() {
 // Release keeps what was learned since Hold.
 func (s *State) Release() { s.held = false }
 
-// RollBack takes back what was learned since Hold.
-func (s *State) RollBack() {
+// Reach is 0: what was learned from a row cannot be told from what was learned before.
+func (s *State) Reach() int { return 0 }
+
+// Back fails (memory.ErrLearned), but for no rows.
+func (s *State) Back(rows int) error {
+	if rows != 0 {
+		return fmt.Errorf("neural: %d rows back: %w", rows, memory.ErrLearned)
+	}
+	return nil
+}
+
+// Revert takes back what was learned since Hold.
+func (s *State) Revert() {
 	if !s.held {
 		return
 	}
@@ -158,8 +171,8 @@ func (s *State) RollBack() {
 		copy(x.values[from:], x.before[from:])
 		x.fill = x.fillBefore
 		for l := range m.Depth {
-			clear(x.inputs(m, l)[x.fill*m.width(l-1):])
-			clear(x.errors(m, l)[x.fill*m.width(l):])
+			clear(x.inputs(m, l)[x.fill*m.Width(l-1):])
+			clear(x.errors(m, l)[x.fill*m.Width(l):])
 		}
 	}
 }
@@ -173,17 +186,17 @@ func (x *head) preserve(m *Memory) {
 }
 
 func (x *head) weights(m *Memory, layer int) []float32 {
-	return x.values[m.weights[layer]:][:m.width(layer)*m.width(layer-1)]
+	return x.values[m.weights[layer]:][:m.Width(layer)*m.Width(layer-1)]
 }
 
 func (x *head) momentumOf(m *Memory, layer int) []float32 {
-	return x.values[m.layout.momentum[layer]:][:m.width(layer)*m.width(layer-1)]
+	return x.values[m.layout.momentum[layer]:][:m.Width(layer)*m.Width(layer-1)]
 }
 
 func (x *head) inputs(m *Memory, layer int) []float32 {
-	return x.values[m.inputs[layer]:][:m.Chunk*m.width(layer-1)]
+	return x.values[m.inputs[layer]:][:m.Chunk*m.Width(layer-1)]
 }
 
 func (x *head) errors(m *Memory, layer int) []float32 {
-	return x.values[m.errors[layer]:][:m.Chunk*m.width(layer)]
+	return x.values[m.errors[layer]:][:m.Chunk*m.Width(layer)]
 }

@@ -48,31 +48,31 @@ func TestHoweverCut(t *testing.T) {
 			for at := 0; at < n; {
 				next := min(n, at+1+rng.IntN(most))
 				advance(m, s, st, rows, at, next, got)
-				switch saved := st.State(nil); rng.IntN(3) {
+				switch saved := st.Save(nil); rng.IntN(3) {
 				case 0:
 					st = m.NewState()
-					if err := st.Restore(saved); err != nil {
+					if err := st.Restore(saved, next); err != nil {
 						t.Fatal(err)
 					}
 				case 1:
-					st = st.Copy()
+					st = st.Clone().(*State)
 				}
 				at = next
 			}
 			if !slices.Equal(got, want) {
 				t.Errorf("in pieces of up to %d rows: other values", most)
 			}
-			if !bytes.Equal(st.State(nil), whole.State(nil)) {
+			if !bytes.Equal(st.Save(nil), whole.Save(nil)) {
 				t.Errorf("in pieces of up to %d rows: another state", most)
 			}
 		}
-		if got := int64(len(whole.State(nil))); got != m.SavedBytes() || whole.Bytes() != m.StateBytes() {
+		if got := int64(len(whole.Save(nil))); got != m.SavedBytes() || whole.Bytes() != m.StateBytes() {
 			t.Errorf("a state of %d bytes, %d when saved; want %d and %d", whole.Bytes(), got, m.StateBytes(), m.SavedBytes())
 		}
 	})
 }
 
-func TestRollBack(t *testing.T) {
+func TestRevert(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Scratch, c Config) {
 		const n = 40
 		m, _, rows := random(t, c, n)
@@ -81,19 +81,19 @@ func TestRollBack(t *testing.T) {
 			for _, more := range []int{0, 1, 3, 30} {
 				st := m.NewState()
 				advance(m, s, st, rows, 0, first, out)
-				before := st.State(nil)
+				before := st.Save(nil)
 				st.Hold()
 				advance(m, s, st, rows, first, first+more, out)
-				after := st.State(nil)
-				st.RollBack()
-				if !bytes.Equal(st.State(nil), before) {
+				after := st.Save(nil)
+				st.Revert()
+				if !bytes.Equal(st.Save(nil), before) {
 					t.Fatalf("%d rows after %d are not taken back", more, first)
 				}
 				st.Hold()
 				advance(m, s, st, rows, first, first+more, out)
 				st.Release()
-				st.RollBack()
-				if !bytes.Equal(st.State(nil), after) {
+				st.Revert()
+				if !bytes.Equal(st.Save(nil), after) {
 					t.Fatalf("%d rows after %d, taken back and read again: another state", more, first)
 				}
 			}
@@ -155,7 +155,7 @@ func TestSequencesAndHeadsAreTheirOwn(t *testing.T) {
 				m.Advance(s, st, h, rows, []int32{r}, want)
 			}
 		}
-		if !bytes.Equal(st.State(nil), states[i].State(nil)) {
+		if !bytes.Equal(st.Save(nil), states[i].Save(nil)) {
 			t.Errorf("sequence %d: another state", i)
 		}
 	}

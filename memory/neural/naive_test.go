@@ -25,7 +25,7 @@ func newNaive(c Config, w Weights) *naive {
 	for h := range c.Heads {
 		var x naiveHead
 		for i, initial := range w.Initial {
-			n := c.width(i) * c.width(i-1)
+			n := c.Width(i) * c.Width(i-1)
 			x.weights = append(x.weights, wide(initial[h*n:(h+1)*n]))
 			x.momentum = append(x.momentum, make([]float64, n))
 		}
@@ -48,7 +48,7 @@ func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 func (c *Config) forward(w [][]float64, x []float64) (sums, inputs [][]float64) {
 	for i := range c.Depth {
 		inputs = append(inputs, x)
-		a := make([]float64, c.width(i))
+		a := make([]float64, c.Width(i))
 		for r := range a {
 			for j, v := range x {
 				a[r] += w[i][r*len(x)+j] * v
@@ -90,8 +90,8 @@ func (c *Config) gradients(w [][]float64, k, v []float64) [][]float64 {
 	}
 	out := make([][]float64, c.Depth)
 	for i := c.Depth - 1; i >= 0; i-- {
-		in := c.width(i - 1)
-		out[i] = make([]float64, c.width(i)*in)
+		in := c.Width(i - 1)
+		out[i] = make([]float64, c.Width(i)*in)
 		for r := range e {
 			for j, h := range inputs[i] {
 				out[i][r*in+j] = e[r] * h
@@ -224,7 +224,7 @@ func random(t testing.TB, c Config, n int) (*Memory, Weights, Rows) {
 	}
 	w := Weights{Norm: normal(c.Heads*c.Dim, 1), Convolution: normal(parts*c.Heads*c.Dim*c.Convolution, 0.5)}
 	for i := range c.Depth {
-		w.Initial = append(w.Initial, normal(c.Heads*c.width(i)*c.width(i-1), 1/math.Sqrt(float64(c.width(i-1)))))
+		w.Initial = append(w.Initial, normal(c.Heads*c.Width(i)*c.Width(i-1), 1/math.Sqrt(float64(c.Width(i-1)))))
 	}
 	width := c.Heads * c.Dim
 	rows := Rows{Q: normal(n*width, 1), K: normal(n*width, 1), V: normal(n*width, 0.3), Gates: normal(n*3*c.Heads, 2), Out: normal(n*width, 1)}

@@ -70,7 +70,7 @@ func (p *prototype) tensor(name string) []float64 {
 	return p.have[name]
 }
 
-// linear is W·x, with a bias where there is one.
+// linear is W·x, with a bias where there is one; x is a multiple of four long.
 func (p *prototype) linear(name string, x []float64) []float64 {
 	w := p.tensor(name + ".weight")
 	y := make([]float64, len(w)/len(x))
@@ -78,9 +78,14 @@ func (p *prototype) linear(name string, x []float64) []float64 {
 		copy(y, p.tensor(name+".bias"))
 	}
 	for r := range y {
-		for i, v := range x {
-			y[r] += w[r*len(x)+i] * v
+		row := w[r*len(x):][:len(x)]
+		var sums [4]float64 // so that no addition waits for the one before
+		for i := 0; i+4 <= len(x); i += 4 {
+			for j := range sums {
+				sums[j] += row[i+j] * x[i+j]
+			}
 		}
+		y[r] += sums[0] + sums[1] + sums[2] + sums[3]
 	}
 	return y
 }

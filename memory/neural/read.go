@@ -5,7 +5,7 @@ import "github.com/mneme-lm/mneme/kernels"
 // read sets y = M(q) for n queries, with the weights that the chunk begins with.
 func (m *Memory) read(s *Scratch, x *head, y, q []float32, n int) {
 	for i := range m.Depth {
-		in, out := m.width(i-1), m.width(i)
+		in, out := m.Width(i-1), m.Width(i)
 		to := y
 		if i < m.Depth-1 {
 			to = s.hidden(i, n*out)
@@ -30,7 +30,7 @@ type mix struct {
 func (m *Memory) readAfter(s *Scratch, x *head, y, q []float32, mixes []mix) {
 	n := len(mixes)
 	for i := range m.Depth {
-		in, out := m.width(i-1), m.width(i)
+		in, out := m.Width(i-1), m.Width(i)
 		to := y
 		if i < m.Depth-1 {
 			to = s.hidden(i, n*out)
@@ -40,7 +40,7 @@ func (m *Memory) readAfter(s *Scratch, x *head, y, q []float32, mixes []mix) {
 			grow(&s.scaled, n*out)
 			s.apply(s.scaled, q, x.momentumOf(m, i), n, in, out)
 		}
-		grow(&s.similar, n*m.Chunk)
+		grow(&s.similar, m.Chunk)
 		for r, mx := range mixes {
 			row := to[r*out : (r+1)*out]
 			for j := range row {
@@ -60,7 +60,7 @@ func (m *Memory) readAfter(s *Scratch, x *head, y, q []float32, mixes []mix) {
 
 // subtractGradients subtracts Σ factors[i]·g_i·h, where g_i are the chunk's gradients of a layer.
 func (m *Memory) subtractGradients(s *Scratch, x *head, layer int, from, h, factors []float32) {
-	in, out := m.width(layer-1), m.width(layer)
+	in, out := m.Width(layer-1), m.Width(layer)
 	n := len(factors)
 	similar := s.similar[:n]
 	s.gemm(kernels.Gemm{TransB: true, M: 1, N: n, K: in, Alpha: 1, A: h, LDA: in, B: x.inputs(m, layer), LDB: in, C: similar, LDC: n})

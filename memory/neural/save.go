@@ -31,11 +31,11 @@ func (m *Memory) shape() [7]uint32 {
 	}
 }
 
-// SavedBytes is the length of what State returns.
+// SavedBytes is the length of what Save appends.
 func (m *Memory) SavedBytes() int64 { return stateHeader + 4*int64(m.Heads)*int64(m.size) }
 
-// State appends what Restore reads.
-func (s *State) State(to []byte) []byte {
+// Save appends what Restore reads.
+func (s *State) Save(to []byte) []byte {
 	m := s.memory
 	to = append(to, stateMagic...)
 	to = binary.LittleEndian.AppendUint32(to, stateVersion)
@@ -51,8 +51,8 @@ func (s *State) State(to []byte) []byte {
 	return to
 }
 
-// Restore makes the state what it was when it was saved. On an error it stays as it is.
-func (s *State) Restore(saved []byte) error {
+// Restore makes the state what it was when it was saved, after a text of so many rows. On an error it stays as it is.
+func (s *State) Restore(saved []byte, rows int) error {
 	m := s.memory
 	if len(saved) < stateHeader || string(saved[:4]) != stateMagic {
 		return fmt.Errorf("%w: it does not begin like one", ErrState)
@@ -67,8 +67,8 @@ func (s *State) Restore(saved []byte) error {
 		}
 	}
 	fill := binary.LittleEndian.Uint32(saved[stateHeader-4:])
-	if fill >= uint32(m.Chunk) {
-		return fmt.Errorf("%w: %d tokens in a chunk of %d", ErrState, fill, m.Chunk)
+	if rows < 0 || fill != uint32(rows%m.Chunk) {
+		return fmt.Errorf("%w: %d tokens in a chunk of %d after a text of %d", ErrState, fill, m.Chunk, rows)
 	}
 	if int64(len(saved)) != m.SavedBytes() {
 		return fmt.Errorf("%w: %d bytes, want %d", ErrState, len(saved), m.SavedBytes())

@@ -62,3 +62,14 @@ func grow[T any](p *[]T, n int) {
 	}
 	*p = (*p)[:n]
 }
+
+// ScratchValues bounds the number of values that a Scratch holds when so many rows are read at once.
+func (c *Config) ScratchValues(rows int) int {
+	n := min(rows, c.Chunk)
+	hidden := 0
+	for i := range c.Depth {
+		hidden += c.Width(i)
+	}
+	widest := c.Dim * max(1, c.Expansion)
+	return n*(2*hidden+6*c.Dim+c.Convolution*c.Dim+4) + c.Chunk*(widest+3*n) + n*widest
+}

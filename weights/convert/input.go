@@ -54,7 +54,7 @@ type tensor struct {
 
 // typeOf returns the type of a tensor of a model in type want.
 func (t tensor) typeOf(want quant.Type) quant.Type {
-	if len(t.shape) < 2 {
+	if len(t.shape) < 2 || strings.Contains(t.name, ".mem_") { // small, and what is learned adds up
 		return quant.F32
 	}
 	return want

@@ -3,13 +3,14 @@ package convert
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/mneme-lm/mneme/weights/safetensors"
 )
 
 // Prototypes are small models of words that were trained to try memories out: a safetensors file whose metadata have the
-// configuration, as JSON, in the member config. Full and landmark attention and the gated first-in-first-out memory can be
-// converted, to the architecture mneme.
+// configuration, as JSON, in the member config. Those with full and landmark attention, with a gated first-in-first-out memory and
+// with a memory of Titans can be converted, to the architecture mneme.
 
 // What prototypes have in common and their configuration does not say.
 const (
@@ -26,6 +27,7 @@ type prototype struct {
 	vocabulary, embedding, layers, heads, feedForward int
 	block                                             int // rows of a block with its landmark; 0: none
 	fifo                                              prototypeFifo
+	titans                                            *titans
 }
 
 // names are what the tensors of attention and of the feed-forward layer are called, after the layer's number.
@@ -67,21 +69,27 @@ func parsePrototype(text string) (prototype, error) {
 	if err != nil {
 		return prototype{}, err
 	}
-	switch {
-	case c.has("mem") || c.has("variant"):
-		return prototype{}, errors.New("a memory of the layout titans is not supported yet")
-	}
 	p := prototype{
 		vocabulary: c.size("V", 1, -1), embedding: c.size("d", 1, -1), layers: c.size("L", 1, -1),
-		heads: c.size("H", 1, -1), feedForward: c.size("h", 1, -1), block: c.size("B", 0, 0),
+		heads: c.size("H", 1, -1), feedForward: c.size("h", 1, -1),
 	}
-	if p.embedding > 0 && p.heads > 0 && p.embedding%(2*p.heads) != 0 {
+	if p.heads > 0 && p.embedding%(2*p.heads) != 0 {
 		c.fail("H", "%d heads of an even size do not fit an embedding of %d", p.heads, p.embedding)
 	}
-	if c.has("Tc") {
+	switch {
+	case c.has("Tc"):
 		p.fifo = parsePrototypeFifo(c, p.layers)
-		return p, c.finish()
+	case c.has("mem") || c.has("variant"):
+		p.titans = readTitans(c, p.layers)
+	default:
+		p.readMode(c)
 	}
+	return p, c.finish()
+}
+
+// readMode reads what a prototype without a memory says of its attention.
+func (p *prototype) readMode(c *config) {
+	p.block = c.size("B", 0, 0)
 	if c.size("window", 0, 0) != 0 {
 		c.fail("window", "windows are not supported")
 	}
@@ -91,7 +99,6 @@ func parsePrototype(text string) (prototype, error) {
 	case mode == "full" && p.block != 0, mode == "landmark" && p.block < 2:
 		c.fail("B", "blocks of %d rows with attention of the mode %s", p.block, mode)
 	}
-	return p, c.finish()
 }
 
 func (m *input) prototypeMetadata(p prototype, name string) {
@@ -113,6 +120,10 @@ func (m *input) prototypeMetadata(p prototype, name string) {
 	m.set("mneme.vocab_size", uint32(p.vocabulary))
 	if p.fifo.chunk > 0 {
 		m.prototypeFifoMetadata(p)
+		return
+	}
+	if p.titans != nil {
+		m.titansMetadata(p)
 		return
 	}
 	if p.block == 0 {
@@ -145,6 +156,9 @@ func (m *input) prototypeTensors(p prototype) {
 		m.move(to+"ffn_down.weight", from+feedForward+"w2.weight", d, h)
 		if p.fifo.chunk > 0 {
 			m.prototypeFifoTensors(p, i, to, from)
+		}
+		if p.titans != nil && slices.Contains(p.titans.layers, i) {
+			m.titansTensors(p, to, from)
 		}
 	}
 	m.move("output_norm.weight", "nf.w", d)

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mneme-lm/mneme/internal/testdata"
 	"github.com/mneme-lm/mneme/weights"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
@@ -112,7 +111,6 @@ func TestPrototypeRefused(t *testing.T) {
 		config(`"B": 0`, `"B": 17`):                   "blocks of 17",
 		config(`"window": 0`, `"rotary": 1`):          "rotary",
 		strings.Replace(landmarkConfig, "17", "1", 1): "blocks of 1",
-		config(`"mode"`, `"variant": "seq", "mode"`):  "titans is not supported yet",
 		config(`"mode"`, `"Tc": 64, "mode"`):          "C: missing",
 	} {
 		refused(t, writePrototype(t, config, prototypeTensors()), want)
@@ -134,11 +132,6 @@ func TestPrototypeRefused(t *testing.T) {
 	plain := writeSafetensors(t, filepath.Join(t.TempDir(), "model.safetensors"), map[string]string{"format": "pt"}, prototypeTensors())
 	refused(t, plain, "name the folder")
 	refused(t, filepath.Join(t.TempDir(), "none.safetensors"), "none.safetensors")
-}
-
-// TestPrototypesWithMemory refuses those whose memories there is no code for.
-func TestPrototypesWithMemory(t *testing.T) {
-	refused(t, testdata.Shared(t, "prototypes/titans.safetensors"), "a memory of the layout titans is not supported yet")
 }
 
 func TestConvertFails(t *testing.T) {
@@ -199,12 +192,14 @@ func TestProgress(t *testing.T) {
 func FuzzPrototype(f *testing.F) {
 	f.Add(fullConfig)
 	f.Add(landmarkConfig)
+	f.Add(titansConfig)
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := parsePrototype(text)
 		if err != nil {
 			return
 		}
-		if p.vocabulary < 1 || p.layers < 1 || p.feedForward < 1 || p.heads < 1 || p.embedding < 2*p.heads || p.block == 1 || p.block < 0 {
+		if p.vocabulary < 1 || p.layers < 1 || p.feedForward < 1 || p.heads < 1 || p.embedding < 2*p.heads || p.block == 1 || p.block < 0 ||
+			p.titans != nil && (p.titans.window < 1 || p.titans.heads < 1 || p.titans.dim < 1 || p.titans.chunk < 1 || len(p.titans.layers) == 0) {
 			t.Fatalf("%+v", p)
 		}
 	})
