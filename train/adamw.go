@@ -7,35 +7,23 @@ import (
 	"github.com/mneme-lm/mneme/kernels"
 )
 
-// Schedule is how the learning rate goes: up to Rate over the first steps, then level, then over the last third of all steps
-// linearly down to Final of it.
-type Schedule struct {
-	Rate, Final   float64
-	Warmup, Steps int
-}
-
-// At returns the learning rate of a step, counted from 0.
-func (s Schedule) At(step int) float64 {
-	rate := s.Rate * min(1, float64(step+1)/float64(max(s.Warmup, 1)))
-	third := s.Steps / 3
-	if left := s.Steps - step; left < third {
-		rate *= s.Final + (1-s.Final)*max(0, float64(left)/float64(third))
-	}
-	return rate
-}
-
 // AdamW is the optimizer of that name (Loshchilov and Hutter 2019), with the gradient's length over all parameters limited
 // to Clip. Weights decay; biases and the weights of norms do not.
 type AdamW struct {
 	Beta1, Beta2, Epsilon, Decay, Clip float64
 
-	steps         int
-	means, means2 [][]float32 // of each parameter's gradients, and of their squares
+	moments map[*Param]*moments
+}
+
+// moments are what is known of a parameter's gradients.
+type moments struct {
+	steps       int
+	mean, mean2 []float32 // running means of gradients and of their squares
 }
 
 // NewAdamW returns the optimizer with what the small models are trained with.
 func NewAdamW() *AdamW {
-	return &AdamW{Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Decay: 0.01, Clip: 1}
+	return &AdamW{Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Decay: 0.01, Clip: 1, moments: map[*Param]*moments{}}
 }
 
 // Step moves the parameters at a learning rate, and returns the length of the gradients before it was limited. Gradients that
@@ -55,27 +43,32 @@ func (o *AdamW) Step(c Compute, params []*Param, grads [][]float32, rate float64
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		return norm, fmt.Errorf("train: the gradients' length is %v", norm)
 	}
-	if o.means == nil {
-		for _, p := range params {
-			o.means, o.means2 = append(o.means, make([]float32, len(p.Values))), append(o.means2, make([]float32, len(p.Values)))
-		}
-	}
-	o.steps++
 	by := 1.0
 	if o.Clip > 0 && norm > o.Clip {
 		by = o.Clip / norm
 	}
-	right1, right2 := 1-math.Pow(o.Beta1, float64(o.steps)), 1-math.Pow(o.Beta2, float64(o.steps))
 	for i, p := range params {
-		keep := 1.0
+		m, keep := o.of(p), 1.0
+		m.steps++
+		right1, right2 := 1-math.Pow(o.Beta1, float64(m.steps)), 1-math.Pow(o.Beta2, float64(m.steps))
 		if len(p.Shape) > 1 {
 			keep -= rate * o.Decay
 		}
-		if err := o.move(c, p.Values, grads[i], o.means[i], o.means2[i], float32(by), float32(keep), float32(rate/right1), float32(1/right2)); err != nil {
+		if err := o.move(c, p.Values, grads[i], m.mean, m.mean2, float32(by), float32(keep), float32(rate/right1), float32(1/right2)); err != nil {
 			return norm, err
 		}
 	}
 	return norm, nil
+}
+
+// of is what is known of a parameter's gradients: zeros if there were none.
+func (o *AdamW) of(p *Param) *moments {
+	m, ok := o.moments[p]
+	if !ok {
+		m = &moments{mean: make([]float32, len(p.Values)), mean2: make([]float32, len(p.Values))}
+		o.moments[p] = m
+	}
+	return m
 }
 
 func (o *AdamW) move(c Compute, x, grad, mean, mean2 []float32, by, keep, rate, right2 float32) error {

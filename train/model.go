@@ -75,6 +75,14 @@ func NewModel(s Shape, seed uint64) (*Model, error) {
 	return m, nil
 }
 
+// Parameters is the number of values that are learned.
+func (m *Model) Parameters() (n int64) {
+	for _, p := range m.Params {
+		n += int64(len(p.Values))
+	}
+	return n
+}
+
 func block(layer int, name string) string { return fmt.Sprintf("blk.%d.%s", layer, name) }
 
 func (m *Model) param(name string, shape ...int) *Param {

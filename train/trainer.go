@@ -20,6 +20,7 @@ type Trainer struct {
 	vm            gorgonia.VM
 	grads         gorgonia.Nodes
 	values        [][]float32 // of the gradients
+	sum           [][]float32 // of those of several batches
 	texts, length int
 }
 
@@ -64,14 +65,41 @@ func (t *Trainer) Gradients(documents []tales.Document) (loss float32, grads [][
 	return loss, t.values, nil
 }
 
-// Step trains on some documents at a learning rate, and returns their loss before it.
-func (t *Trainer) Step(o *AdamW, documents []tales.Document, rate float64) (loss float32, norm float64, err error) {
-	loss, grads, err := t.Gradients(documents)
-	if err != nil {
-		return 0, 0, err
+// Step trains on the mean gradient of some batches at a learning rate. It returns their mean loss before it, and the gradient's
+// length.
+func (t *Trainer) Step(o *AdamW, rate float64, batches ...[]tales.Document) (loss float32, norm float64, err error) {
+	var grads [][]float32
+	share := 1 / float32(len(batches))
+	for i, documents := range batches {
+		l, g, err := t.Gradients(documents)
+		if err != nil {
+			return 0, 0, err
+		}
+		loss += share * l
+		if len(batches) == 1 {
+			grads = g
+			break
+		}
+		grads = t.accumulate(g, i == 0, share)
 	}
 	norm, err = o.Step(t.c, t.m.Params, grads, rate)
 	return loss, norm, err
+}
+
+// accumulate adds a share of gradients to the sum, which begins with the first ones.
+func (t *Trainer) accumulate(grads [][]float32, first bool, share float32) [][]float32 {
+	if t.sum == nil {
+		for _, g := range grads {
+			t.sum = append(t.sum, make([]float32, len(g)))
+		}
+	}
+	for i, g := range grads {
+		if first {
+			clear(t.sum[i])
+		}
+		t.c.Impl.Axpy(share, g, t.sum[i])
+	}
+	return t.sum
 }
 
 // take makes documents the graph's input: every token is to predict the next.

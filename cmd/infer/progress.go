@@ -52,6 +52,14 @@ func (p *progress) set(done, total int64) {
 	}
 }
 
+// describe says what is being done.
+func (p *progress) describe(label string) {
+	p.label = label
+	if p.bar != nil {
+		p.bar.Describe(label)
+	}
+}
+
 // finish takes the bar away.
 func (p *progress) finish() {
 	if p.bar != nil {

@@ -18,11 +18,11 @@ type Document struct {
 // Span is the tokens [From, To).
 type Span struct{ From, To int }
 
-// Generator makes documents. The same seed and calls make the same ones.
+// Generator makes documents.
 type Generator struct{ r *rand.Rand }
 
-// New returns a generator.
-func New(seed uint64) *Generator { return &Generator{rand.New(rand.NewPCG(seed, 0x7a1e5))} }
+// New returns a generator that draws from r, and from nothing else.
+func New(r *rand.Rand) *Generator { return &Generator{r} }
 
 func (g *Generator) pick(from []string) string { return from[g.r.IntN(len(from))] }
 

@@ -1,11 +1,14 @@
 package tales
 
 import (
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 )
+
+func seeded(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
 
 func TestWordsAreDifferent(t *testing.T) {
 	seen := map[string]bool{}
@@ -24,7 +27,7 @@ func TestWordsAreDifferent(t *testing.T) {
 
 // Documents have their length, no word that the language lacks, and answers that stand in the text before they are asked for.
 func TestStories(t *testing.T) {
-	g := New(1)
+	g := New(seeded(1))
 	answers := 0
 	for i := range 500 {
 		length := []int{128, 256, 1024}[i%3]
@@ -84,7 +87,7 @@ func checkDocument(t *testing.T, d Document, length int) {
 }
 
 func TestNeedles(t *testing.T) {
-	g := New(2)
+	g := New(seeded(2))
 	for kind := range Kinds {
 		for _, depth := range []float64{0, 0.05, 0.5, 0.95, 1} {
 			d, err := g.Needle(300, depth, kind, 4)
@@ -120,7 +123,7 @@ func TestNeedles(t *testing.T) {
 
 // The lists have their answers: what follows the same words earlier.
 func TestLists(t *testing.T) {
-	g := New(3)
+	g := New(seeded(3))
 	for range 200 {
 		for _, d := range []Document{g.Echo(64), g.Pairs(64)} {
 			checkDocument(t, d, 64)
@@ -148,7 +151,7 @@ func follows(text []int, token int) bool {
 
 func TestSeeds(t *testing.T) {
 	story := func(seed uint64) Document {
-		d, err := New(seed).Story(256, 4)
+		d, err := New(seeded(seed)).Story(256, 4)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +166,7 @@ func TestSeeds(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	g := New(1)
+	g := New(seeded(1))
 	for _, err := range []error{
 		second(g.Story(64, 0)), second(g.Story(64, 100)), second(g.Story(3, 1)), second(g.Story(-1, 1)),
 		second(g.Needle(100, 2, 0, 0)), second(g.Needle(100, 0.5, 7, 0)), second(g.Needle(20, 0.5, 0, 39)),

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/train"
+	"github.com/mneme-lm/mneme/weights"
+	"github.com/mneme-lm/mneme/weights/quant"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// checkpointInterval is how long training goes on before it is kept again.
+const checkpointInterval = 30 * time.Second
+
+// trainCommand trains a small model.
+type trainCommand struct {
+	*app
+	out        string
+	checkpoint string
+	log        string
+	kind       string
+	cpu        string
+	seed       uint64
+}
+
+// trainResult is what train --json prints.
+type trainResult struct {
+	Recipe          string       `json:"recipe"`
+	Seed            uint64       `json:"seed"`
+	Parameters      int64        `json:"parameters"`
+	Steps           int          `json:"steps"`
+	Tokens          int64        `json:"tokens"`
+	Seconds         float64      `json:"seconds"` // of steps, without examinations
+	TokensPerSecond float64      `json:"tokens_per_second"`
+	Stages          []trainStage `json:"stages"`
+	Log             string       `json:"log"`
+	writtenResult
+}
+
+// trainStage is what a stage came to.
+type trainStage struct {
+	Name    string   `json:"name"`
+	Steps   int      `json:"steps"`
+	Tokens  int64    `json:"tokens"`
+	Seconds float64  `json:"seconds"`
+	Loss    float32  `json:"loss"`
+	Recall  *float64 `json:"recall"` // share of answers that were right at the end; null without an examination
+	Reached bool     `json:"reached"`
+}
+
+func newTrain(a *app) *cobra.Command {
+	c := &trainCommand{app: a}
+	cmd := &cobra.Command{
+		Use:   "train RECIPE --out FILE",
+		Short: "Train a small model",
+		Long: "train makes a small model that reads and answers questions about stories of a small language, which it invents as it\n" +
+			"goes. The recipes are\n" + recipeList() +
+			"The loss of each step is written to FILE.csv. What is interrupted is kept in FILE.checkpoint: the same command goes on\n" +
+			"from there, and comes to the same model as if it had never stopped.",
+		Example: `  infer train base --out base.gguf --seed 1`,
+		Args:    exactly("RECIPE"),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return recipeNames(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0]) },
+	}
+	addGroup(cmd, "Output", func(set *pflag.FlagSet) {
+		set.StringVarP(&c.out, "out", "o", "", "`file` to write the model to")
+		set.StringVar(&c.kind, "type", "F16", "`type` of the matrices: "+strings.Join(exportable(), ", "))
+		set.StringVar(&c.log, "log", "", "`file` for the loss of each step; default: that of --out with .csv behind it")
+		set.StringVar(&c.checkpoint, "checkpoint", "", "`file` to keep an unfinished training in; default: that of --out with .checkpoint behind it")
+	})
+	addGroup(cmd, "Training", func(set *pflag.FlagSet) {
+		set.Uint64VarP(&c.seed, "seed", "s", 1, "same `seed`, same model")
+		set.StringVar(&c.cpu, "cpu", "", "`kernels` to compute with, by name (generic: plain Go); default: $MNEME_CPU, else the fastest")
+	})
+	cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(exportable(), cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func recipeList() string {
+	var b strings.Builder
+	for _, r := range train.Recipes() {
+		fmt.Fprintf(&b, "  %-10s %s\n", r.Name, r.About)
+	}
+	return b.String()
+}
+
+func recipeNames() (names []string) {
+	for _, r := range train.Recipes() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// exportable lists the types that models can be written in.
+func exportable() (names []string) {
+	for _, t := range train.ExportTypes() {
+		names = append(names, t.String())
+	}
+	return names
+}
+
+func parseExportable(name string) (quant.Type, error) {
+	for _, t := range train.ExportTypes() {
+		if strings.EqualFold(t.String(), name) {
+			return t, nil
+		}
+	}
+	return 0, usagef("--type: a model is not written in %q, want one of %s", name, strings.Join(exportable(), ", "))
+}
+
+func (c *trainCommand) run(ctx context.Context, name string) error {
+	recipe, err := train.LookupRecipe(name)
+	if err != nil {
+		return usagef("recipe %q: want one of %s", name, strings.Join(recipeNames(), ", "))
+	}
+	kind, err := parseExportable(c.kind)
+	if err != nil {
+		return err
+	}
+	impl, err := kernels.Choose(c.cpu)
+	if err != nil {
+		return usagef("--cpu: %w", err)
+	}
+	if c.out == "" {
+		return usagef("no file for the model: --out FILE")
+	}
+	if _, err := os.Stat(filepath.Dir(c.out)); err != nil { // hours before it would be found out
+		return err
+	}
+	if c.log == "" {
+		c.log = c.out + ".csv"
+	}
+	if c.checkpoint == "" {
+		c.checkpoint = c.out + ".checkpoint"
+	}
+	team := kernels.NewTeam(c.threads)
+	defer team.Close()
+	source := train.Stories{}
+	model, report, err := c.train(ctx, train.Compute{Impl: impl, Team: team}, recipe, source)
+	if err != nil {
+		return err
+	}
+	if err := model.Write(c.out, train.Export{Name: "mneme " + recipe.Name, Type: kind, Context: recipe.Context(), Source: source}); err != nil {
+		return err
+	}
+	if err := os.Remove(c.checkpoint); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return c.tell(model, report)
+}
+
+func (c *trainCommand) train(ctx context.Context, compute train.Compute, recipe train.Recipe, source train.Source) (*train.Model, train.Report, error) {
+	bar := c.newProgress("training", false)
+	defer bar.finish()
+	return train.Run(ctx, compute, recipe, source, train.Options{
+		Seed: c.seed, Checkpoint: c.checkpoint, Interval: checkpointInterval, Log: c.log,
+		Progress: func(p train.Progress) {
+			text := fmt.Sprintf("%s, %.0f tokens/s", p.Stage, p.TokensPerSecond)
+			if p.Examined {
+				text += fmt.Sprintf(", recall %.1f%%", 100*p.Recall)
+			}
+			bar.describe(text)
+			bar.set(int64(p.Step), int64(p.Steps))
+		},
+	})
+}
+
+// tell prints what was made, and warns of stages that did not come to what they are for.
+func (c *trainCommand) tell(m *train.Model, r train.Report) error {
+	f, err := weights.Open(c.out)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, s := range r.Stages {
+		if !s.Reached {
+			c.warn("stage %s ended after %d steps with %.1f%% of the answers right, which is less than it is for", s.Name, s.Steps, 100*s.Recall)
+		}
+	}
+	if c.json {
+		result := trainResult{
+			Recipe: r.Recipe, Seed: r.Seed, Parameters: m.Parameters(), Steps: r.Steps, Tokens: r.Tokens, Seconds: r.Seconds,
+			TokensPerSecond: r.TokensPerSecond(), Log: c.log, writtenResult: writtenResult{f.Size(), typeCounts(f.TypeCounts())},
+		}
+		for _, s := range r.Stages {
+			stage := trainStage{Name: s.Name, Steps: s.Steps, Tokens: s.Tokens, Seconds: s.Seconds, Loss: s.Loss, Reached: s.Reached}
+			if s.Examined {
+				stage.Recall = &s.Recall
+			}
+			result.Stages = append(result.Stages, stage)
+		}
+		return c.printJSON(result)
+	}
+	for _, s := range r.Stages {
+		c.printf("%-28s %6d steps %10d tokens %7.0f s   loss %.3f", s.Name, s.Steps, s.Tokens, s.Seconds, s.Loss)
+		if s.Examined {
+			c.printf("   recall %.1f%%", 100*s.Recall)
+		}
+		c.printf("\n")
+	}
+	c.printf("%s: %s, %d parameters, %.0f tokens/s\n", fromFile(c.out), byteSize(f.Size()), m.Parameters(), r.TokensPerSecond())
+	return nil
+}

@@ -1,0 +1,137 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Recipe is how a model is made: its shape, and the stages that train it, one after the other.
+type Recipe struct {
+	Name  string
+	About string                     // what is made, in a sentence
+	Shape func(vocabulary int) Shape `json:"-"`
+
+	Rate   float64 // learning rate
+	Final  float64 // what is left of it, as a share, at the end of a stage that cools
+	Warmup int     // steps over which it rises from 0
+	Stages []Stage
+}
+
+// Stage is training with texts of one kind.
+type Stage struct {
+	Name       string
+	Texts      int // in each batch
+	Length     int // tokens of each
+	Accumulate int // batches whose gradients make one step; 0 means 1
+	Mix        Mix
+	Steps      int     // the most
+	Until      float64 // share of answers that are right at which the stage ends, if that comes first; 0: never
+	Cool       bool    // the learning rate falls in a line from beginning to end
+
+	Every int // steps from one examination to the next; 0: there are none
+	Exam  int // batches of an examination
+}
+
+// Mix says what texts a batch has.
+type Mix struct {
+	Lists float64 // share of lists that are said again, the rest being stories
+	Facts int     // the most in a story
+}
+
+// rate is the learning rate of a step of the stage, which is step number taken of the run; both count from 0.
+func (r *Recipe) rate(s *Stage, step, taken int) float64 {
+	rate := r.Rate * min(1, float64(taken+1)/float64(max(r.Warmup, 1)))
+	if s.Cool {
+		done := float64(step+1) / float64(s.Steps)
+		rate *= 1 - (1-r.Final)*done
+	}
+	return rate
+}
+
+func (r *Recipe) check() error {
+	if r.Shape == nil || len(r.Stages) == 0 {
+		return fmt.Errorf("train: recipe %q has no shape or no stages", r.Name)
+	}
+	for _, s := range r.Stages {
+		switch {
+		case s.Texts < 1, s.Length < 2, s.Steps < 1, s.Accumulate < 0, s.Every < 0, s.Exam < 0:
+			return fmt.Errorf("train: stage %q: %d steps of %d texts of %d tokens, %d batches a step, an examination of %d batches every %d steps",
+				s.Name, s.Steps, s.Texts, s.Length, s.Accumulate, s.Exam, s.Every)
+		case !(s.Mix.Lists >= 0 && s.Mix.Lists <= 1), !(s.Until >= 0 && s.Until <= 1):
+			return fmt.Errorf("train: stage %q: a share of %v lists, until %v are right: want shares from 0 to 1", s.Name, s.Mix.Lists, s.Until)
+		case s.Until > 0 && (s.Every == 0 || s.Exam == 0 || s.Cool):
+			return fmt.Errorf("train: stage %q is to end when %v of the answers are right, and has no examinations, or cools over all its steps", s.Name, s.Until)
+		}
+	}
+	return nil
+}
+
+// Context is the number of tokens of the longest texts.
+func (r *Recipe) Context() (n int) {
+	for _, s := range r.Stages {
+		n = max(n, s.Length)
+	}
+	return n
+}
+
+// steps is the most that there can be.
+func (r *Recipe) steps() (n int) {
+	for _, s := range r.Stages {
+		n += s.Steps
+	}
+	return n
+}
+
+// ErrUnknownRecipe is wrapped when a recipe is asked for that there is none of.
+var ErrUnknownRecipe = errors.New("no such recipe")
+
+// Recipes are those for models of the small language, by name.
+func Recipes() []Recipe { return slices.Clone(recipes) }
+
+// LookupRecipe finds a recipe by its name.
+func LookupRecipe(name string) (Recipe, error) {
+	for _, r := range recipes {
+		if r.Name == name {
+			return r, nil
+		}
+	}
+	return Recipe{}, fmt.Errorf("train: %q: %w", name, ErrUnknownRecipe)
+}
+
+// Enough is the share of right answers at which stages end.
+const Enough = 0.93
+
+// batch is the number of tokens in one.
+const batch = 2048
+
+// stage is one of texts of a length, most of them stories.
+func stage(name string, length, facts, steps int) Stage {
+	return Stage{
+		Name: name, Texts: batch / length, Length: length, Mix: Mix{Lists: 0.25, Facts: facts}, Steps: steps,
+		Until: Enough, Every: 50, Exam: 8,
+	}
+}
+
+// warmup is made of lists alone: it is where looking back for what followed the same word is learned.
+func warmup(until float64) Stage {
+	s := stage("lists", 64, 2, 1500)
+	s.Mix.Lists, s.Until = 1, until
+	return s
+}
+
+// cool is stage with a learning rate that falls.
+func cool(s Stage) Stage {
+	s.Name, s.Until, s.Cool = s.Name+", cooling", 0, true
+	return s
+}
+
+var recipes = []Recipe{
+	{
+		Name: "base", About: "full attention", Shape: Small, Rate: 2e-3, Final: 0.05, Warmup: 50,
+		Stages: []Stage{
+			warmup(0.9), stage("stories of 64", 64, 2, 4000), stage("stories of 128", 128, 4, 3000), stage("stories of 256", 256, 8, 3000),
+			cool(stage("stories of 256", 256, 8, 1000)),
+		},
+	},
+}

@@ -1,0 +1,241 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/mneme-lm/mneme/train/tales"
+)
+
+// Options are what a run of a recipe has beside it.
+type Options struct {
+	Seed uint64 // of the first weights and of all texts
+	// Checkpoint is a file that the run is kept in, and gone on from if it is there: then the result is the same as if it had
+	// never stopped. Empty: none.
+	Checkpoint string
+	// Interval is the time from one checkpoint to the next; there is one at the end of every stage and when ctx ends, too.
+	Interval time.Duration
+	// Log is a file of comma-separated values that has a line for each step. Empty: none.
+	Log string
+	// Progress, if it is set, is called after each step.
+	Progress func(Progress)
+}
+
+// Progress is how far a run is.
+type Progress struct {
+	Stage           string
+	StageNumber     int // from 0
+	Step, Steps     int // of the run, and the most that it can have
+	Tokens          int64
+	Loss            float32
+	TokensPerSecond float64 // since the run began or went on, without examinations
+	Examined        bool
+	Recall          float64 // share of right answers in the stage's last examination
+}
+
+// Report is what a run came to.
+type Report struct {
+	Recipe  string
+	Seed    uint64
+	Steps   int
+	Tokens  int64
+	Seconds float64 // of steps, without examinations
+	Stages  []StageReport
+}
+
+// StageReport is what a stage came to.
+type StageReport struct {
+	Name     string
+	Steps    int
+	Tokens   int64
+	Seconds  float64 // of steps, without examinations
+	Loss     float32 // of the last step
+	Examined bool
+	Recall   float64 // share of answers that were right in the last examination
+	Reached  bool    // the share that ends the stage; where it has none, that its steps were all taken
+}
+
+// TokensPerSecond is the speed of training, without examinations.
+func (r *Report) TokensPerSecond() float64 { return float64(r.Tokens) / max(r.Seconds, 1e-9) }
+
+// run is a recipe that is being followed.
+type run struct {
+	c       Compute
+	recipe  Recipe
+	source  Source
+	options Options
+
+	model     *Model
+	optimizer *AdamW
+	report    Report
+	stage     int // the one that is next, or under way, …
+	step      int // … of which so many steps are taken
+	log       *lossLog
+	halfway   bool // a step is taken, and what belongs to it is not: that is no place to go on from
+
+	tokens  int64 // since the run began or went on, for its speed
+	seconds float64
+}
+
+// Run trains a model by a recipe, until that ends or ctx does. Neither the number of threads nor where it was stopped and gone on
+// changes a bit of the model.
+func Run(ctx context.Context, c Compute, recipe Recipe, source Source, options Options) (m *Model, report Report, err error) {
+	if err := recipe.check(); err != nil {
+		return nil, report, err
+	}
+	defer UseKernels(c)()
+	r := &run{c: c, recipe: recipe, source: source, options: options, optimizer: NewAdamW()}
+	r.report.Recipe, r.report.Seed = recipe.Name, options.Seed
+	if r.model, err = NewModel(recipe.Shape(source.Words()), options.Seed); err != nil {
+		return nil, report, err
+	}
+	written, err := r.resume()
+	if err != nil {
+		return nil, report, err
+	}
+	if r.log, err = openLog(options.Log, written); err != nil {
+		return nil, report, err
+	}
+	defer func() { err = errors.Join(err, r.log.close()) }()
+	for r.stage < len(recipe.Stages) {
+		if err := r.follow(ctx); err != nil {
+			if ctx.Err() != nil && !r.halfway {
+				err = errors.Join(err, r.save())
+			}
+			return r.model, r.report, err
+		}
+		r.stage, r.step = r.stage+1, 0
+		if err := r.save(); err != nil {
+			return r.model, r.report, err
+		}
+	}
+	return r.model, r.report, nil
+}
+
+// follow goes on with the stage until it ends.
+func (r *run) follow(ctx context.Context) (err error) {
+	s := &r.recipe.Stages[r.stage]
+	trainer, err := NewTrainer(r.c, r.model, s.Texts, s.Length)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, trainer.Close()) }()
+	var examiner *Examiner
+	if s.Every > 0 && s.Exam > 0 {
+		if examiner, err = NewExaminer(r.c, r.model, s.Texts, s.Length); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, examiner.Close()) }()
+	}
+	if len(r.report.Stages) == r.stage {
+		r.report.Stages = append(r.report.Stages, StageReport{Name: s.Name})
+	}
+	saved := time.Now()
+	for r.step < s.Steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		ended, err := r.take(ctx, trainer, examiner, s)
+		if err != nil {
+			return fmt.Errorf("train: stage %q, step %d: %w", s.Name, r.step+1, err)
+		}
+		if ended {
+			return nil
+		}
+		if r.options.Interval > 0 && time.Since(saved) >= r.options.Interval {
+			if err := r.save(); err != nil {
+				return err
+			}
+			saved = time.Now()
+		}
+	}
+	r.current().Reached = s.Until == 0
+	return nil
+}
+
+func (r *run) current() *StageReport { return &r.report.Stages[r.stage] }
+
+// The texts of a step and those of an examination are drawn by generators of their own.
+const (
+	streamTexts = iota + 0x7e57
+	streamExam
+)
+
+// random is the generator of a step's texts: it depends on nothing but the seed and where the step is in the recipe.
+func (r *run) random(stream uint64, step int) *rand.Rand {
+	return rand.New(rand.NewPCG(r.options.Seed, stream<<48|uint64(r.stage)<<32|uint64(step)))
+}
+
+// take takes a step, and examines the model if it is time to. It reports whether the stage has reached what ends it.
+func (r *run) take(ctx context.Context, t *Trainer, e *Examiner, s *Stage) (ended bool, err error) {
+	r.halfway = true
+	rate := r.recipe.rate(s, r.step, r.report.Steps)
+	texts, start := r.random(streamTexts, r.step), time.Now()
+	batches := make([][]tales.Document, max(s.Accumulate, 1))
+	for i := range batches {
+		if batches[i], err = r.source.Batch(texts, s); err != nil {
+			return false, err
+		}
+	}
+	loss, norm, err := t.Step(r.optimizer, rate, batches...)
+	if err != nil {
+		return false, err
+	}
+	took := time.Since(start).Seconds()
+	tokens := int64(len(batches) * s.Texts * s.Length)
+	r.step++
+	r.tokens, r.seconds = r.tokens+tokens, r.seconds+took
+	all, own := &r.report, r.current()
+	all.Steps, all.Tokens, all.Seconds = all.Steps+1, all.Tokens+tokens, all.Seconds+took
+	own.Steps, own.Tokens, own.Seconds, own.Loss = own.Steps+1, own.Tokens+tokens, own.Seconds+took, loss
+	examined := e != nil && (r.step%s.Every == 0 || r.step == s.Steps)
+	if examined {
+		if own.Recall, err = r.examine(ctx, e, s); err != nil {
+			return false, err
+		}
+		own.Examined = true
+		ended = s.Until > 0 && own.Recall >= s.Until
+		own.Reached = ended
+	}
+	if err := r.log.write(entry{
+		stage: s.Name, step: all.Steps, tokens: all.Tokens, loss: loss, rate: rate, norm: norm, speed: float64(tokens) / took,
+		examined: examined, recall: own.Recall,
+	}); err != nil {
+		return false, err
+	}
+	r.halfway = false
+	if r.options.Progress != nil {
+		r.options.Progress(Progress{
+			Stage: s.Name, StageNumber: r.stage, Step: all.Steps, Steps: r.recipe.steps(), Tokens: all.Tokens, Loss: loss,
+			TokensPerSecond: float64(r.tokens) / r.seconds, Examined: own.Examined, Recall: own.Recall,
+		})
+	}
+	return ended, nil
+}
+
+// examine asks questions, the same ones in each examination of a stage, and returns the share of right answers.
+func (r *run) examine(ctx context.Context, e *Examiner, s *Stage) (float64, error) {
+	texts := r.random(streamExam, 0)
+	right, asked := 0, 0
+	for range s.Exam {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		documents, err := r.source.Exam(texts, s)
+		if err != nil {
+			return 0, err
+		}
+		n, of, err := e.Exact(documents)
+		if err != nil {
+			return 0, err
+		}
+		right, asked = right+n, asked+of
+	}
+	if asked == 0 {
+		return 0, errors.New("an examination without questions")
+	}
+	return float64(right) / float64(asked), nil
+}

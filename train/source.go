@@ -1,0 +1,63 @@
+package train
+
+import (
+	"math/rand/v2"
+
+	"github.com/mneme-lm/mneme/train/tales"
+	"github.com/mneme-lm/mneme/weights"
+)
+
+// Source is where texts come from.
+type Source interface {
+	// Words is the number of tokens that texts are made of.
+	Words() int
+	// Batch makes the texts of a batch.
+	Batch(r *rand.Rand, s *Stage) ([]tales.Document, error)
+	// Exam makes texts with questions of the kind that the stage teaches, to see how many are answered.
+	Exam(r *rand.Rand, s *Stage) ([]tales.Document, error)
+	// Describe writes the vocabulary into a model's metadata.
+	Describe(md *weights.Metadata) error
+}
+
+// Stories are texts of the small language.
+type Stories struct{}
+
+// Words is the size of the language's vocabulary.
+func (Stories) Words() int { return len(tales.Words()) }
+
+// Batch returns lists of either kind, as many as the stage's share, then stories.
+func (Stories) Batch(r *rand.Rand, s *Stage) ([]tales.Document, error) {
+	return mixed(tales.New(r), s.Texts, s.Length, s.Mix)
+}
+
+// Exam returns stories, or lists, where the stage has nothing else.
+func (Stories) Exam(r *rand.Rand, s *Stage) ([]tales.Document, error) {
+	mix := s.Mix
+	if mix.Lists < 1 {
+		mix.Lists = 0
+	}
+	return mixed(tales.New(r), s.Texts, s.Length, mix)
+}
+
+func mixed(g *tales.Generator, texts, length int, mix Mix) (all []tales.Document, err error) {
+	lists := int(mix.Lists*float64(texts) + 0.5)
+	for i := range texts {
+		var d tales.Document
+		switch {
+		case i >= lists:
+			d, err = g.Story(length, mix.Facts)
+			if err != nil {
+				return nil, err
+			}
+		case i%2 == 0:
+			d = g.Echo(length)
+		default:
+			d = g.Pairs(length)
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+// Describe writes the words as those of a vocabulary of words.
+func (Stories) Describe(md *weights.Metadata) error { return nil }
