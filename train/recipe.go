@@ -36,7 +36,8 @@ type Stage struct {
 // Mix says what texts a batch has.
 type Mix struct {
 	Lists float64 // share of lists that are said again, the rest being stories
-	Facts int     // the most in a story
+	Least int     // facts in a story, …
+	Facts int     // … and the most
 }
 
 // rate is the learning rate of a step of the stage, which is step number taken of the run; both count from 0.
@@ -106,16 +107,16 @@ const Enough = 0.93
 const batch = 2048
 
 // stage is one of texts of a length, most of them stories.
-func stage(name string, length, facts, steps int) Stage {
+func stage(name string, length, least, facts, steps int) Stage {
 	return Stage{
-		Name: name, Texts: batch / length, Length: length, Mix: Mix{Lists: 0.25, Facts: facts}, Steps: steps,
+		Name: name, Texts: batch / length, Length: length, Mix: Mix{Lists: 0.25, Least: least, Facts: facts}, Steps: steps,
 		Until: Enough, Every: 50, Exam: 8,
 	}
 }
 
 // warmup is made of lists alone: it is where looking back for what followed the same word is learned.
 func warmup(until float64) Stage {
-	s := stage("lists", 64, 2, 1500)
+	s := stage("lists", 64, 1, 2, 1500)
 	s.Mix.Lists, s.Until = 1, until
 	return s
 }
@@ -130,8 +131,8 @@ var recipes = []Recipe{
 	{
 		Name: "base", About: "full attention", Shape: Small, Rate: 2e-3, Final: 0.05, Warmup: 50,
 		Stages: []Stage{
-			warmup(0.9), stage("stories of 64", 64, 2, 4000), stage("stories of 128", 128, 4, 3000), stage("stories of 256", 256, 8, 3000),
-			cool(stage("stories of 256", 256, 8, 1000)),
+			warmup(0.9), stage("stories of 64", 64, 2, 2, 4000), stage("stories of 128", 128, 2, 4, 3000), stage("stories of 256", 256, 2, 8, 3000),
+			cool(stage("stories of 256", 256, 2, 8, 1000)),
 		},
 	},
 }

@@ -19,8 +19,8 @@ import (
 
 // short is a recipe of two stages for a tiny model.
 func short() Recipe {
-	first := Stage{Name: "lists", Texts: 4, Length: 48, Mix: Mix{Lists: 1, Facts: 1}, Steps: 7, Every: 3, Exam: 2}
-	second := Stage{Name: "stories", Texts: 2, Length: 64, Accumulate: 2, Mix: Mix{Lists: 0.5, Facts: 2}, Steps: 5, Every: 2, Exam: 1, Cool: true}
+	first := Stage{Name: "lists", Texts: 4, Length: 48, Mix: Mix{Lists: 1, Least: 1, Facts: 1}, Steps: 7, Every: 3, Exam: 2}
+	second := Stage{Name: "stories", Texts: 2, Length: 64, Accumulate: 2, Mix: Mix{Lists: 0.5, Least: 1, Facts: 2}, Steps: 5, Every: 2, Exam: 1, Cool: true}
 	return Recipe{Name: "short", Shape: func(words int) Shape {
 		s := tiny()
 		s.Vocabulary = words

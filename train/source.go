@@ -45,7 +45,7 @@ func mixed(g *tales.Generator, texts, length int, mix Mix) (all []tales.Document
 		var d tales.Document
 		switch {
 		case i >= lists:
-			d, err = g.Story(length, mix.Facts)
+			d, err = g.Story(length, mix.Least, mix.Facts)
 			if err != nil {
 				return nil, err
 			}

@@ -22,7 +22,7 @@ func someStories(t testing.TB, g *tales.Generator, n, length int) []tales.Docume
 	t.Helper()
 	var all []tales.Document
 	for range n {
-		d, err := g.Story(length, 2)
+		d, err := g.Story(length, 1, 2)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -57,13 +57,13 @@ func (g *Generator) story() (sentences [][]int) {
 	return sentences
 }
 
-// Story returns a document of length tokens with up to most facts, at least one, each about somebody else: most often all of the
-// same kind. About half of the questions are asked somewhere after their fact, the others at the end.
-func (g *Generator) Story(length, most int) (Document, error) {
-	if most < 1 || most > len(names) {
-		return Document{}, fmt.Errorf("tales: up to %d facts about %d people", most, len(names))
+// Story returns a document of length tokens with least to most facts, each about somebody else: most often all of the same kind.
+// About half of the questions are asked somewhere after their fact, the others at the end.
+func (g *Generator) Story(length, least, most int) (Document, error) {
+	if least < 1 || least > most || most > len(names) {
+		return Document{}, fmt.Errorf("tales: %d to %d facts about %d people", least, most, len(names))
 	}
-	count := 1 + g.r.IntN(most)
+	count := least + g.r.IntN(most-least+1)
 	same, kind := g.r.Float64() < 0.6, g.r.IntN(len(facts))
 	var known []fact
 	for _, i := range g.r.Perm(len(names))[:count] {
@@ -205,23 +205,54 @@ func (g *Generator) Echo(length int) Document {
 	return d.cut(length)
 }
 
-// Pairs returns a document of length tokens: names with a word each, then the names in another order, whose words are answers.
+// Pairs returns a document of length tokens: keys, which are names or things, with a word each, then the keys in another order, whose
+// words are answers. Between a key and its word stand up to three others, as in sentences, where what is looked for is not next to
+// what it is found by: see link.
 func (g *Generator) Pairs(length int) Document {
 	d := Document{Tokens: []int{Begin}}
 	for len(d.Tokens) < length {
-		who := g.r.Perm(len(names))[:3+g.r.IntN(8)]
-		has := map[int]int{}
-		for _, i := range who {
-			has[i] = ids[g.pick(songs)]
-			d.Tokens = append(d.Tokens, ids[names[i]], has[i])
+		keys, noise := names, things
+		if g.r.IntN(2) == 0 {
+			keys, noise = things, names
 		}
-		g.r.Shuffle(len(who), func(i, j int) { who[i], who[j] = who[j], who[i] })
-		for _, i := range who {
-			d.Tokens = append(d.Tokens, ids[names[i]], has[i])
+		which := g.r.Perm(len(keys))[:2+g.r.IntN(7)]
+		says, asks := g.link(2), g.link(3)
+		has := map[int]int{}
+		for _, i := range which {
+			has[i] = ids[g.pick(songs)]
+			d.Tokens = append(says.appendTo(append(d.Tokens, ids[keys[i]]), g, noise), has[i])
+		}
+		g.r.Shuffle(len(which), func(i, j int) { which[i], which[j] = which[j], which[i] })
+		for _, i := range which {
+			d.Tokens = append(asks.appendTo(append(d.Tokens, ids[keys[i]]), g, noise), has[i])
 			d.Answers = append(d.Answers, Span{len(d.Tokens) - 1, len(d.Tokens)})
 		}
 	}
 	return d.cut(length)
+}
+
+// link is the words between a key and its word: the same ones throughout a list, or any of the noise where there is none.
+type link []string
+
+func (g *Generator) link(most int) (l link) {
+	for range g.r.IntN(most + 1) {
+		word := g.pick(others)
+		if g.r.IntN(4) == 0 {
+			word = ""
+		}
+		l = append(l, word)
+	}
+	return l
+}
+
+func (l link) appendTo(tokens []int, g *Generator, noise []string) []int {
+	for _, word := range l {
+		if word == "" {
+			word = g.pick(noise)
+		}
+		tokens = append(tokens, ids[word])
+	}
+	return tokens
 }
 
 // cut keeps length tokens, and of the answers those that are whole.

@@ -31,7 +31,7 @@ func TestStories(t *testing.T) {
 	answers := 0
 	for i := range 500 {
 		length := []int{128, 256, 1024}[i%3]
-		d, err := g.Story(length, []int{2, 6, 12}[i%3])
+		d, err := g.Story(length, 1, []int{2, 6, 12}[i%3])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +151,7 @@ func follows(text []int, token int) bool {
 
 func TestSeeds(t *testing.T) {
 	story := func(seed uint64) Document {
-		d, err := New(seeded(seed)).Story(256, 4)
+		d, err := New(seeded(seed)).Story(256, 1, 4)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +168,7 @@ func TestSeeds(t *testing.T) {
 func TestRefused(t *testing.T) {
 	g := New(seeded(1))
 	for _, err := range []error{
-		second(g.Story(64, 0)), second(g.Story(64, 100)), second(g.Story(3, 1)), second(g.Story(-1, 1)),
+		second(g.Story(64, 0, 1)), second(g.Story(64, 3, 2)), second(g.Story(64, 1, 100)), second(g.Story(3, 1, 1)), second(g.Story(-1, 1, 1)),
 		second(g.Needle(100, 2, 0, 0)), second(g.Needle(100, 0.5, 7, 0)), second(g.Needle(20, 0.5, 0, 39)),
 	} {
 		if err == nil {
