@@ -51,7 +51,8 @@ type DecodeOptions struct {
 }
 
 // Text returns the text of ids: valid UTF-8, with U+FFFD for bytes that are no character. Ids that are no token are
-// passed over. Unless Continue is set, the space that encoding with the model llama puts before a text is removed.
+// passed over. Unless Continue is set, the space that encoding with the model llama puts before a text is removed, as is the one before the first word of the
+// model words.
 //
 // Spaces before punctuation stay, although llama.cpp's detokenize removes them for some vocabularies: the text of the
 // ids of a text is that text.

@@ -62,6 +62,7 @@ func TestText(t *testing.T) {
 	spm := mustNew(t, smallSPM())
 	bpe := mustNew(t, smallBPE())
 	bare := mustNew(t, smallSPM().with("add_space_prefix", false))
+	words := mustNew(t, smallWords())
 	for _, c := range []struct {
 		tok  *Tokenizer
 		opts DecodeOptions
@@ -78,6 +79,10 @@ func TestText(t *testing.T) {
 		{bare, DecodeOptions{}, "▁hello", " hello"},
 		{bpe, DecodeOptions{}, "Ġworld", " world"},
 		{bpe, DecodeOptions{}, "a|Ġ|!", "a !"},
+		{words, DecodeOptions{}, "<bos>|▁The|▁box|.|▁The", "The box. The"},
+		{words, DecodeOptions{Special: true}, "<bos>|▁The|<unk>|?", "<bos> The<unk>?"},
+		{words, DecodeOptions{Continue: true}, "▁box|.", " box."},
+		{words, DecodeOptions{}, ".|▁The", ". The"},
 		{spm, DecodeOptions{}, "<0xE4>|<0xB8>|<0xAD>", "中"},
 		{spm, DecodeOptions{}, "<0xE4>|<0xB8>|a", "\ufffda"},
 		{spm, DecodeOptions{}, "<0xE4>|<0xB8>", "\ufffd"},
@@ -126,7 +131,7 @@ func checkDecoder(t rapid.TB, tok *Tokenizer, ids []int32, opts DecodeOptions) {
 }
 
 func TestDecoderIsText(t *testing.T) {
-	toks := []*Tokenizer{mustNew(t, smallSPM()), mustNew(t, smallBPE())}
+	toks := []*Tokenizer{mustNew(t, smallSPM()), mustNew(t, smallBPE()), mustNew(t, smallWords())}
 	rapid.Check(t, func(t *rapid.T) {
 		tok := rapid.SampledFrom(toks).Draw(t, "tokenizer")
 		ids := rapid.SliceOf(rapid.Int32Range(-1, int32(tok.Size()))).Draw(t, "ids")
@@ -168,13 +173,13 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func FuzzDecoder(f *testing.F) {
-	toks := []*Tokenizer{mustNew(f, smallSPM()), mustNew(f, smallBPE())}
+	toks := []*Tokenizer{mustNew(f, smallSPM()), mustNew(f, smallBPE()), mustNew(f, smallWords())}
 	f.Add([]byte("\x00\x10\xe5\xba\xb0"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, tok := range toks {
 			ids := make([]int32, len(data))
 			for i, b := range data {
-				ids[i] = int32(b) + 3
+				ids[i] = (int32(b) + 3) % int32(tok.Size()+1)
 			}
 			checkDecoder(t, tok, ids, DecodeOptions{})
 		}

@@ -118,6 +118,21 @@ func smallBPE() metadata {
 	return m.with("bos_token_id", len(tokens), "eos_token_id", len(tokens))
 }
 
+// wordList are the tokens of smallWords.
+var wordList = []string{"<pad>", "<bos>", "<lm>", "<unk>", "!", ",", ".", "▁5", "▁The", "▁the", "▁box", "▁Tom", "▁don't", "▁é", "s", "?"}
+
+// smallWords is a vocabulary of model words.
+func smallWords() metadata {
+	types := make([]int32, len(wordList))
+	for i := range types {
+		types[i] = int32(KindNormal)
+	}
+	types[0], types[1], types[2], types[3] = int32(KindControl), int32(KindControl), int32(KindControl), int32(KindUnknown)
+	return metadata{
+		keyModel: "words", keyTokens: wordList, keyTokenType: types, keyBOS: 1, keyUnknown: 3, "tokenizer.ggml.padding_token_id": 0,
+	}
+}
+
 func mustNew(tb testing.TB, md Metadata) *Tokenizer {
 	tb.Helper()
 	t, err := New(md)

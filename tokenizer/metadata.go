@@ -29,6 +29,9 @@ const (
 	keyScores    = "tokenizer.ggml.scores"
 	keyMerges    = "tokenizer.ggml.merges"
 
+	keyBOS     = "tokenizer.ggml.bos_token_id"
+	keyUnknown = "tokenizer.ggml.unknown_token_id"
+
 	keyAddBOS         = "tokenizer.ggml.add_bos_token"
 	keyAddEOS         = "tokenizer.ggml.add_eos_token"
 	keyAddSEP         = "tokenizer.ggml.add_sep_token"

@@ -11,7 +11,7 @@ import (
 )
 
 func TestHostileMetadata(t *testing.T) {
-	spm, bpe := smallSPM(), smallBPE()
+	spm, bpe, words := smallSPM(), smallBPE(), smallWords()
 	n := len(spm[keyTokens].([]string))
 	short := make([]float32, n-1)
 	bad := make([]float32, n)
@@ -22,7 +22,7 @@ func TestHostileMetadata(t *testing.T) {
 	}{
 		"nothing":                 {metadata{}, keyModel},
 		"model of wrong type":     {spm.with("model", 7), keyModel},
-		"unknown model":           {spm.with("model", "bert"), "known are gpt2, llama"},
+		"unknown model":           {spm.with("model", "bert"), "known are gpt2, llama, words"},
 		"no tokens":               {spm.with("tokens", nil), keyTokens},
 		"tokens of wrong type":    {spm.with("tokens", []int32{1}), "array of strings"},
 		"empty vocabulary":        {spm.with("tokens", []string{}), "empty"},
@@ -54,6 +54,13 @@ func TestHostileMetadata(t *testing.T) {
 		"BOS wanted, none there":  {bpe.with("pre", "glm4", "bos_token_id", nil, "add_bos_token", true), "BOS"},
 		"BOS wanted, none to be":  {metadata{keyModel: "gpt2", keyPre: "llama3", keyTokens: []string{"a"}, keyMerges: []string{}}, "BOS"},
 		"EOS wanted, none to be":  {metadata{keyModel: "gpt2", keyPre: "gpt-2", keyTokens: []string{"a"}, keyMerges: []string{}, keyAddEOS: true}, "EOS"},
+		"words without unknown":   {words.with("unknown_token_id", nil), keyUnknown},
+		"words, none written -1":  {words.with("unknown_token_id", uint64(math.MaxUint32)), keyUnknown},
+		"words, unknown too high": {words.with("unknown_token_id", 1000), keyUnknown},
+		"words, twice":            {words.withToken("▁box", KindNormal), `both "▁box"`},
+		"words, BOS wanted":       {words.with("bos_token_id", nil, "add_bos_token", true), "BOS"},
+		"words, EOS wanted":       {words.with("add_eos_token", true), "EOS"},
+		"words, bos of text":      {words.with("bos_token_id", "<bos>"), keyBOS},
 		"special tokens too long": {spm.withToken(strings.Repeat("x", maxSpecialBytes), KindControl), "special tokens"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,6 +98,12 @@ func TestRoles(t *testing.T) {
 		"gpt2, all left open": {
 			smallBPE().with("bos_token_id", nil, "eos_token_id", nil), 11, 11, end, false, false, "ċ|<|endoftext|>",
 		},
+		"words":                 {smallWords(), 1, -1, -1, true, false, ""},
+		"words, no BOS wanted":  {smallWords().with("add_bos_token", false), 1, -1, -1, false, false, ""},
+		"words without BOS":     {smallWords().with("bos_token_id", nil), -1, -1, -1, false, false, ""},
+		"words, none but -1":    {smallWords().with("bos_token_id", uint64(math.MaxUint32)), -1, -1, -1, false, false, ""},
+		"words with an end":     {smallWords().withToken("<eos>", KindControl), 1, -1, -1, true, false, "<eos>"},
+		"words with EOS":        {smallWords().with("eos_token_id", 6, "add_eos_token", true), 1, 6, -1, true, true, "."},
 		"glm4 has no BOS":       {smallBPE().with("pre", "glm4", "bos_token_id", nil), -1, end, end, false, false, "<|endoftext|>"},
 		"llama3 adds BOS":       {smallBPE().with("pre", "llama-bpe"), end, end, end, true, false, "<|endoftext|>"},
 		"unless it is told":     {smallBPE().with("pre", "llama-bpe", "add_bos_token", false), end, end, end, false, false, "<|endoftext|>"},

@@ -9,12 +9,18 @@ type specialIDs struct {
 	addBOS, addEOS, addSEP            bool
 }
 
-// defaultIDs are the roles of a model's tokens where the metadata is silent, as in llama.cpp.
-func defaultIDs(model string, rule preRule) specialIDs {
+// defaultIDs are the roles of a model's tokens where the metadata is silent, as in llama.cpp. A list of words has none but
+// those that the metadata names; if it names a BOS token, texts begin with it.
+func defaultIDs(r reader, model string, rule preRule) specialIDs {
 	ids := specialIDs{bos: -1, eos: -1, eot: -1, eom: -1, unk: -1, sep: -1, pad: -1, fimPad: -1, fimRepo: -1, fimFile: -1}
-	if model == modelLlama {
+	switch model {
+	case modelLlama:
 		ids.bos, ids.eos, ids.unk = 1, 2, 0
 		ids.addBOS = true
+		return ids
+	case modelWords:
+		bos, ok := r.md.Uint(keyBOS)
+		ids.addBOS = ok && bos != noID
 		return ids
 	}
 	ids.bos, ids.eos = 11, 11

@@ -9,6 +9,7 @@ import (
 const (
 	modelLlama = "llama"
 	modelGPT2  = "gpt2"
+	modelWords = "words"
 )
 
 // Tokenizer encodes text as token ids and decodes ids to text.
@@ -59,13 +60,13 @@ func (t *Tokenizer) readModel(r reader) (preRule, error) {
 		return preRule{}, err
 	}
 	switch t.model {
-	case modelLlama:
+	case modelLlama, modelWords:
 		return preRule{}, nil
 	case modelGPT2:
 	case "":
 		return preRule{}, fmt.Errorf("tokenizer: there is no %s", keyModel)
 	default:
-		return preRule{}, &UnsupportedError{Key: keyModel, Value: t.model, Known: []string{modelGPT2, modelLlama}}
+		return preRule{}, &UnsupportedError{Key: keyModel, Value: t.model, Known: []string{modelGPT2, modelLlama, modelWords}}
 	}
 	if t.pre, err = r.text(keyPre); err != nil {
 		return preRule{}, err
@@ -79,7 +80,7 @@ func (t *Tokenizer) readModel(r reader) (preRule, error) {
 // readRoles finds out which tokens have a role.
 func (t *Tokenizer) readRoles(r reader, rule preRule) error {
 	var err error
-	if t.ids, err = readSpecialIDs(r, t.vocab, defaultIDs(t.model, rule)); err != nil {
+	if t.ids, err = readSpecialIDs(r, t.vocab, defaultIDs(r, t.model, rule)); err != nil {
 		return err
 	}
 	if t.ids.addBOS && t.ids.bos < 0 {
@@ -96,9 +97,14 @@ func (t *Tokenizer) readRoles(r reader, rule preRule) error {
 }
 
 func (t *Tokenizer) buildEncoder(r reader, rule preRule) error {
-	if t.model == modelGPT2 {
+	switch t.model {
+	case modelGPT2:
 		bpe, err := newBPE(r, t.vocab, rule)
 		t.encoder, t.byteLevel = bpe, true
+		return err
+	case modelWords:
+		words, err := newWords(t.vocab, t.ids.unk)
+		t.encoder, t.stripFirst = words, true
 		return err
 	}
 	spm, err := newSPM(r, t.vocab, t.ids.unk)
@@ -146,10 +152,11 @@ func (t *Tokenizer) appendFragments(ids []int32, text string, parseSpecial bool)
 	return ids
 }
 
-// Model returns the kind of tokenizer: "llama" or "gpt2".
+// Model returns the kind of tokenizer: "llama", "gpt2" or "words".
 func (t *Tokenizer) Model() string { return t.model }
 
-// Pre returns the name of the pre-tokenizer as the metadata gives it; it is empty for the model llama, which has none.
+// Pre returns the name of the pre-tokenizer as the metadata gives it; it is empty for the models llama and words,
+// which have none.
 func (t *Tokenizer) Pre() string { return t.pre }
 
 // PreAssumed reports whether the metadata names no pre-tokenizer although the model gpt2 needs one, so that "default"
