@@ -23,7 +23,8 @@ func newConvert(a *app) *cobra.Command {
 		Short: "Write a model of another program as a GGUF file",
 		Long: "convert writes the model IN to the GGUF file OUT. IN is a folder as transformers leave it, with config.json,\n" +
 			"safetensors and tokenizer.json, of the model_type llama, qwen2 or qwen3; a checkpoint of llama2.c, whose vocabulary\n" +
-			"is tokenizer.bin beside it; or the safetensors file of a prototype. Block formats are what quantize makes of the result.",
+			"is tokenizer.bin beside it; or the safetensors file of a prototype, whose words are vocab.json beside\n" +
+			"it. Block formats are what quantize makes of the result.",
 		Example: `  infer convert Qwen3-0.6B qwen3-0.6b.gguf --type bf16`,
 		Args:    exactly("IN", "OUT"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

@@ -49,7 +49,8 @@ func Types() []quant.Type { return slices.Clone(types) }
 //   - a folder as Hugging Face's transformers leave it, with config.json and the weights in one safetensors file or in
 //     several with an index, of the model_type llama, qwen2 or qwen3, and with the tokenizer of tokenizer.json, if there
 //     is one: byte pair encoding of bytes, or of characters as SentencePiece has it;
-//   - the safetensors file of a prototype, whose metadata have its configuration;
+//   - the safetensors file of a prototype, whose metadata have its configuration, with its words, if there are any, in
+//     vocab.json beside it;
 //   - a checkpoint of llama2.c in the first of its formats, with its vocabulary, if there is one, in tokenizer.bin beside
 //     it.
 //

@@ -10,7 +10,8 @@ import (
 
 // Prototypes are small models of words that were trained to try memories out: a safetensors file whose metadata have the
 // configuration, as JSON, in the member config. Those with full and landmark attention, with a gated first-in-first-out memory and
-// with a memory of Titans can be converted, to the architecture mneme.
+// with a memory of Titans can be converted, to the architecture mneme. Their words are those of vocab.json beside the file, if
+// there is one.
 
 // What prototypes have in common and their configuration does not say.
 const (
@@ -44,13 +45,13 @@ func openPrototype(path string) (*input, error) {
 		return nil, err
 	}
 	m := newInput(f)
-	if err := m.readPrototype(f, nameOf(path)); err != nil {
+	if err := m.readPrototype(f, path); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, f.Close()))
 	}
 	return m, nil
 }
 
-func (m *input) readPrototype(f *safetensors.File, name string) error {
+func (m *input) readPrototype(f *safetensors.File, path string) error {
 	text, ok := f.Metadata("config")
 	if !ok {
 		return errors.New("no configuration in the metadata of the file: of a model in a folder, with config.json, name the folder")
@@ -59,7 +60,8 @@ func (m *input) readPrototype(f *safetensors.File, name string) error {
 	if err != nil {
 		return err
 	}
-	m.prototypeMetadata(p, name)
+	m.prototypeMetadata(p, nameOf(path))
+	m.prototypeTokenizer(path, p.vocabulary)
 	m.prototypeTensors(p)
 	return m.finish()
 }
