@@ -27,13 +27,16 @@ func NewAdamW() *AdamW {
 }
 
 // Step moves the parameters at a learning rate, and returns the length of the gradients before it was limited. Gradients that
-// are not numbers change nothing and are an error.
+// are not numbers change nothing and are an error; a parameter without a gradient, nil, stays as it is.
 func (o *AdamW) Step(c Compute, params []*Param, grads [][]float32, rate float64) (norm float64, err error) {
 	if len(grads) != len(params) {
 		return 0, fmt.Errorf("train: %d gradients of %d parameters", len(grads), len(params))
 	}
 	var squares float64
 	for i, g := range grads {
+		if g == nil {
+			continue
+		}
 		if len(g) != len(params[i].Values) {
 			return 0, fmt.Errorf("train: %d gradients of the %d values of %s", len(g), len(params[i].Values), params[i].Name)
 		}
@@ -48,6 +51,9 @@ func (o *AdamW) Step(c Compute, params []*Param, grads [][]float32, rate float64
 		by = o.Clip / norm
 	}
 	for i, p := range params {
+		if grads[i] == nil {
+			continue
+		}
 		m, keep := o.of(p), 1.0
 		m.steps++
 		right1, right2 := 1-math.Pow(o.Beta1, float64(m.steps)), 1-math.Pow(o.Beta2, float64(m.steps))

@@ -13,8 +13,23 @@ import (
 // Sight says which earlier rows of its text a query sees, itself always among them. At most one of its fields is set; without
 // one, a query sees all.
 type Sight struct {
-	Window int // so many rows, the query's own among them
-	Chunk  int // those of its own piece of the text, which is cut into pieces of so many
+	Window   int // so many rows, the query's own among them
+	Chunk    int // those of its own piece of the text, which is cut into pieces of so many
+	Landmark int // all, by the grouped softmax: blocks of so many rows are each followed by the row of a landmark (see grouped)
+}
+
+func (s Sight) check() error {
+	set := 0
+	for _, n := range []int{s.Window, s.Chunk, s.Landmark} {
+		if n < 0 {
+			return fmt.Errorf("sight %+v", s)
+		}
+		set += min(n, 1)
+	}
+	if set > 1 {
+		return fmt.Errorf("a window of %d, chunks of %d and blocks of %d: at most one of them", s.Window, s.Chunk, s.Landmark)
+	}
+	return nil
 }
 
 // first returns the first row that the query at a position sees.
@@ -58,8 +73,8 @@ func (a *attention) shape(in []tensor.Shape) (tensor.Shape, error) {
 	if err := wantDims(in, 2); err != nil {
 		return nil, err
 	}
-	if a.s.Window < 0 || a.s.Chunk < 0 || a.s.Window > 0 && a.s.Chunk > 0 {
-		return nil, fmt.Errorf("a window of %d and chunks of %d", a.s.Window, a.s.Chunk)
+	if err := a.s.check(); err != nil {
+		return nil, err
 	}
 	return tensor.Shape{in[0][0], a.h.width()}, a.h.check(in[0])
 }
@@ -90,6 +105,10 @@ func (a *attention) weigh(w *kernels.Worker, weights []float32, stride int, q, k
 	hidden := float32(math.Inf(-1))
 	for i := from; i < to; i++ {
 		row := weights[(i-from)*stride:][:stride]
+		if a.s.Landmark > 0 {
+			a.grouped(row, i)
+			continue
+		}
 		for j := range row[:a.s.first(i)-first] {
 			row[j] = hidden
 		}
@@ -145,7 +164,7 @@ func (a *attentionToInput) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (go
 }
 
 // run has for a tile with weights P, and G the rows of grad: to values PᵀG; to weights D = G·Vᵀ, hence to scores
-// P∘(D − Σ P∘D); from there to queries and keys by their product.
+// P∘(D − Σ P∘D), or what groupedToScores makes of them; from there to queries and keys by their product.
 func (a *attentionToInput) run(out []float32, in []operand) error {
 	n, dim, impl := a.h.width(), a.h.Dim, a.c.Impl
 	ld, scale := 3*n, float32(1/math.Sqrt(float64(a.h.Dim)))
@@ -164,13 +183,23 @@ func (a *attentionToInput) run(out []float32, in []operand) error {
 			impl.Gemm(&kernels.Gemm{TransB: true, M: rows, N: keys, K: dim, Alpha: 1, A: grad, LDA: n, B: v[first*ld:], LDB: ld, C: t.d, LDC: stride}, &w.Scratch)
 			for i := range rows {
 				p, d := t.w[i*stride:][:keys], t.d[i*stride:][:keys]
-				mean := impl.Dot(p, d)
-				for j := range d {
-					d[j] = scale * p[j] * (d[j] - mean)
+				if a.s.Landmark > 0 {
+					a.groupedToScores(p, d, from+i, scale)
+				} else {
+					toScores(p, d, impl.Dot(p, d), scale)
 				}
 			}
 			impl.Gemm(&kernels.Gemm{M: rows, N: dim, K: keys, Alpha: 1, A: t.d, LDA: stride, B: k[first*ld:], LDB: ld, C: toQ[from*ld:], LDC: ld}, &w.Scratch)
 			impl.Gemm(&kernels.Gemm{TransA: true, M: keys, N: dim, K: rows, Alpha: 1, A: t.d, LDA: stride, B: q[from*ld:], LDB: ld, Beta: 1, C: toK[first*ld:], LDC: ld}, &w.Scratch)
 		}
 	})
+}
+
+// toScores makes d, the gradient with respect to the weights p of a softmax of scaled scores, the one with respect to the scores.
+// mean is that of d under the weights.
+func toScores(p, d []float32, mean, scale float32) {
+	p = p[:len(d)]
+	for j, w := range p {
+		d[j] = scale * w * (d[j] - mean)
+	}
 }

@@ -126,7 +126,8 @@ func questions(r *rand.Rand) []question {
 	for _, s := range []Sight{{}, {Window: 5}, {Window: 30}, {Chunk: 32}} {
 		all = append(all, attentionQuestion(some, s))
 	}
-	return all
+	all = append(all, groupedQuestion(some, 16), groupedQuestion(some, 3))
+	return append(all, fifoQuestions(some)...)
 }
 
 func ropeQuestion(some func(...int) input) question {

@@ -15,6 +15,39 @@ type Shape struct {
 	RoPEBase                               float64
 	Epsilon                                float32 // of the RMS norms
 	Sight                                  Sight
+	Sights                                 []Sight // of each layer, where they differ; there is no Sight then
+	Landmark                               Landmark
+	Fifo                                   *Fifo // nil: none
+}
+
+// check says what is wrong with a shape.
+func (s *Shape) check() error {
+	if s.Vocabulary < 1 || s.Dim < 1 || s.Layers < 1 || s.Heads < 1 || s.Hidden < 1 || s.Dim%(2*s.Heads) != 0 {
+		return fmt.Errorf("train: no model of shape %+v", *s)
+	}
+	if len(s.Sights) > 0 && (len(s.Sights) != s.Layers || s.Sight != Sight{}) {
+		return fmt.Errorf("train: %d sights for %d layers, and %+v for all", len(s.Sights), s.Layers, s.Sight)
+	}
+	for l := range s.Layers {
+		if err := s.sight(l).check(); err != nil {
+			return fmt.Errorf("train: layer %d: %w", l, err)
+		}
+	}
+	if err := s.checkLandmark(); err != nil {
+		return err
+	}
+	return s.checkFifo()
+}
+
+// sight is what queries of a layer see.
+func (s *Shape) sight(layer int) Sight {
+	switch {
+	case s.Landmark.Block > 0:
+		return Sight{Landmark: s.Landmark.Block}
+	case len(s.Sights) > 0:
+		return s.Sights[layer]
+	}
+	return s.Sight
 }
 
 // Small is the shape that all small models have, with 0.9 million parameters.
@@ -39,8 +72,8 @@ type Model struct {
 // NewModel returns a model with random parameters. Three heads of the first layer begin by attending to the three tokens
 // before their own, which is what finding a fact by its words starts from (see [Model.look]).
 func NewModel(s Shape, seed uint64) (*Model, error) {
-	if s.Vocabulary < 1 || s.Dim < 1 || s.Layers < 1 || s.Heads < 1 || s.Hidden < 1 || s.Dim%(2*s.Heads) != 0 {
-		return nil, fmt.Errorf("train: no model of shape %+v", s)
+	if err := s.check(); err != nil {
+		return nil, err
 	}
 	m := &Model{Shape: s, byName: map[string]*Param{}}
 	r := rand.New(rand.NewPCG(seed, 0x3d))
@@ -63,6 +96,7 @@ func NewModel(s Shape, seed uint64) (*Model, error) {
 		matrix(block(l, "attn_qkv.weight"), 3*s.Dim, s.Dim, fanIn(s.Dim))
 		m.param(block(l, "attn_qkv.bias"), 3*s.Dim)
 		matrix(block(l, "attn_output.weight"), s.Dim, s.Dim, 0.6*fanIn(s.Dim))
+		m.fifoParams(l, matrix, norm)
 		norm(block(l, "ffn_norm.weight"))
 		matrix(block(l, "ffn_gate_up.weight"), 2*s.Hidden, s.Dim, fanIn(s.Dim))
 		matrix(block(l, "ffn_down.weight"), s.Dim, s.Hidden, 0.6*fanIn(s.Hidden))
@@ -114,6 +148,8 @@ type graph struct {
 	weights         []float32
 	params          gorgonia.Nodes // as those of the model
 	logits, loss    *gorgonia.Node
+	rows            int // of a text: its tokens, and landmarks
+	landmark        Landmark
 }
 
 // builder adds nodes until one fails.
@@ -160,11 +196,16 @@ func (b *builder) input(name string, of tensor.Dtype, values any, n int) *gorgon
 
 // build makes the graph of the model for so many texts of a length; with the loss, if it is to be trained.
 func (m *Model) build(c Compute, texts, length int, training bool) (*graph, error) {
-	s, rows := m.Shape, texts*length
+	s := m.Shape
 	if texts < 1 || length < 1 {
 		return nil, fmt.Errorf("train: %d texts of %d tokens", texts, length)
 	}
-	g := &graph{ExprGraph: gorgonia.NewGraph(), tokens: make([]int, rows), targets: make([]int, rows), weights: make([]float32, rows)}
+	length = s.Landmark.row(length)
+	rows := texts * length
+	g := &graph{
+		ExprGraph: gorgonia.NewGraph(), tokens: make([]int, rows), targets: make([]int, rows), weights: make([]float32, rows),
+		rows: length, landmark: s.Landmark,
+	}
 	b := &builder{c: c, m: m, g: g, of: map[string]*gorgonia.Node{}}
 	for _, p := range m.Params {
 		v := tensor.New(tensor.WithShape(p.Shape...), tensor.WithBacking(p.Values))
@@ -186,12 +227,20 @@ func (m *Model) build(c Compute, texts, length int, training bool) (*graph, erro
 }
 
 func (b *builder) layer(x *gorgonia.Node, l int, heads Heads) *gorgonia.Node {
-	s := b.m.Shape
-	qkv := b.linear(b.norm(x, block(l, "attn_norm.weight")), block(l, "attn_qkv.weight"), block(l, "attn_qkv.bias"))
-	qkv = b.next(func() (*gorgonia.Node, error) { return b.c.RoPE(qkv, heads, s.RoPEBase) })
-	attended := b.next(func() (*gorgonia.Node, error) { return b.c.Attention(qkv, heads, s.Sight) })
-	x = b.add(x, b.linear(attended, block(l, "attn_output.weight"), ""))
+	normed := b.norm(x, block(l, "attn_norm.weight"))
+	x = b.add(x, b.linear(b.attend(normed, l, heads), block(l, "attn_output.weight"), ""))
 	gateUp := b.linear(b.norm(x, block(l, "ffn_norm.weight")), block(l, "ffn_gate_up.weight"), "")
 	hidden := b.next(func() (*gorgonia.Node, error) { return b.c.SwiGLU(gateUp) })
 	return b.add(x, b.linear(hidden, block(l, "ffn_down.weight"), ""))
+}
+
+// attend returns what the heads of a layer get for its normed rows.
+func (b *builder) attend(rows *gorgonia.Node, l int, heads Heads) *gorgonia.Node {
+	s := &b.m.Shape
+	qkv := b.linear(rows, block(l, "attn_qkv.weight"), block(l, "attn_qkv.bias"))
+	qkv = b.next(func() (*gorgonia.Node, error) { return b.c.RoPE(qkv, heads, s.RoPEBase) })
+	if s.Fifo != nil {
+		return b.fused(qkv, rows, l, heads)
+	}
+	return b.next(func() (*gorgonia.Node, error) { return b.c.Attention(qkv, heads, s.sight(l)) })
 }

@@ -59,8 +59,13 @@ func TestShapesAreRefused(t *testing.T) {
 		{"heads of 3 values", func() (*gorgonia.Node, error) { return c.RoPE(values(4, 9), Heads{1, 3, 4}, 1e4) }},
 		{"want queries", func() (*gorgonia.Node, error) { return c.RoPE(values(4, 9), Heads{1, 4, 4}, 1e4) }},
 		{"no whole texts", func() (*gorgonia.Node, error) { return c.Attention(values(4, 12), Heads{1, 4, 3}, Sight{}) }},
-		{"a window", func() (*gorgonia.Node, error) { return c.Attention(values(4, 12), Heads{1, 4, 4}, Sight{1, 1}) }},
-		{"a window", func() (*gorgonia.Node, error) { return c.Attention(values(4, 12), Heads{1, 4, 4}, Sight{Chunk: -1}) }},
+		{"at most one", func() (*gorgonia.Node, error) {
+			return c.Attention(values(4, 12), Heads{1, 4, 4}, Sight{Window: 1, Chunk: 1})
+		}},
+		{"at most one", func() (*gorgonia.Node, error) {
+			return c.Attention(values(4, 12), Heads{1, 4, 4}, Sight{Chunk: 2, Landmark: 3})
+		}},
+		{"sight", func() (*gorgonia.Node, error) { return c.Attention(values(4, 12), Heads{1, 4, 4}, Sight{Chunk: -1}) }},
 		{"targets", func() (*gorgonia.Node, error) { return c.CrossEntropy(values(4, 12), values(3), values(4)) }},
 	} {
 		if _, err := refused.build(); err == nil || !strings.Contains(err.Error(), refused.want) {
@@ -98,4 +103,37 @@ func TestIdsAreRefused(t *testing.T) {
 			}
 		}
 	}
+}
+
+// runAlone runs an operation outside of a graph.
+func runAlone(t *testing.T, o operation, in ...operand) []float32 {
+	t.Helper()
+	var shapes []tensor.Shape
+	for _, x := range in {
+		shapes = append(shapes, x.shape)
+	}
+	shape, err := o.shape(shapes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make([]float32, shape.TotalSize())
+	if err := o.run(out, in); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// columnsOf cuts some columns of some rows out.
+func columnsOf(x operand, row, rows, col, cols int) (all []float32) {
+	for i := row; i < row+rows; i++ {
+		all = append(all, x.values[i*x.shape[1]+col:][:cols]...)
+	}
+	return all
+}
+
+func widenedValues(x []float32) (all []float64) {
+	for _, v := range x {
+		all = append(all, float64(v))
+	}
+	return all
 }

@@ -18,9 +18,9 @@ type Trainer struct {
 	m             *Model
 	g             *graph
 	vm            gorgonia.VM
-	grads         gorgonia.Nodes
-	values        [][]float32 // of the gradients
-	sum           [][]float32 // of those of several batches
+	grads         gorgonia.Nodes // nil for parameters that are not used
+	values        [][]float32    // of the gradients
+	sum           [][]float32    // of those of several batches
 	texts, length int
 }
 
@@ -30,18 +30,41 @@ func NewTrainer(c Compute, m *Model, texts, length int) (*Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	grads, err := gorgonia.Grad(g.loss, g.params...)
-	if err != nil {
-		return nil, fmt.Errorf("train: gradients of the model: %w", err)
+	t := &Trainer{c: c, m: m, g: g, texts: texts, length: length}
+	if err := t.differentiate(); err != nil {
+		return nil, err
 	}
-	return &Trainer{c: c, m: m, g: g, vm: gorgonia.NewTapeMachine(g.ExprGraph), grads: grads, texts: texts, length: length}, nil
+	t.vm = gorgonia.NewTapeMachine(g.ExprGraph)
+	return t, nil
+}
+
+// differentiate adds the gradients to the graph. A parameter that texts of this length have no use for, as those of a memory that
+// has nothing to remember yet, has none.
+func (t *Trainer) differentiate() error {
+	var used gorgonia.Nodes
+	t.grads, t.values = make(gorgonia.Nodes, len(t.g.params)), make([][]float32, len(t.g.params))
+	for _, p := range t.g.params {
+		if t.g.To(p.ID()).Len() > 0 {
+			used = append(used, p)
+		}
+	}
+	grads, err := gorgonia.Grad(t.g.loss, used...)
+	if err != nil {
+		return fmt.Errorf("train: gradients of the model: %w", err)
+	}
+	for i, p := range t.g.params {
+		if len(used) > 0 && used[0] == p {
+			t.grads[i], grads, used = grads[0], grads[1:], used[1:]
+		}
+	}
+	return nil
 }
 
 // Close gives the graph back.
 func (t *Trainer) Close() error { return t.vm.Close() }
 
 // Gradients computes the loss of some documents and, in the order of the model's parameters, its gradients, which the next call
-// overwrites.
+// overwrites. A parameter that is not used has none.
 func (t *Trainer) Gradients(documents []tales.Document) (loss float32, grads [][]float32, err error) {
 	if err := t.g.take(documents, t.texts, t.length); err != nil {
 		return 0, nil, err
@@ -54,13 +77,13 @@ func (t *Trainer) Gradients(documents []tales.Document) (loss float32, grads [][
 	if !ok {
 		return 0, nil, fmt.Errorf("train: the loss is a %T", t.g.loss.Value().Data())
 	}
-	t.values = t.values[:0]
 	for i, g := range t.grads {
-		v, ok := g.Value().Data().([]float32)
-		if !ok {
+		if g == nil {
+			continue
+		}
+		if t.values[i], ok = g.Value().Data().([]float32); !ok {
 			return 0, nil, fmt.Errorf("train: the gradient of %s is a %T", t.m.Params[i].Name, g.Value().Data())
 		}
-		t.values = append(t.values, v)
 	}
 	return loss, t.values, nil
 }
@@ -89,12 +112,15 @@ func (t *Trainer) Step(o *AdamW, rate float64, batches ...[]tales.Document) (los
 // accumulate adds a share of gradients to the sum, which begins with the first ones.
 func (t *Trainer) accumulate(grads [][]float32, first bool, share float32) [][]float32 {
 	if t.sum == nil {
-		for _, g := range grads {
-			t.sum = append(t.sum, make([]float32, len(g)))
-		}
+		t.sum = make([][]float32, len(grads))
 	}
 	for i, g := range grads {
-		if first {
+		switch {
+		case g == nil:
+			continue
+		case t.sum[i] == nil:
+			t.sum[i] = make([]float32, len(g))
+		case first:
 			clear(t.sum[i])
 		}
 		t.c.Impl.Axpy(share, g, t.sum[i])
@@ -102,7 +128,7 @@ func (t *Trainer) accumulate(grads [][]float32, first bool, share float32) [][]f
 	return t.sum
 }
 
-// take makes documents the graph's input: every token is to predict the next.
+// take makes documents the graph's input: every token is to predict the next, whether or not a landmark is between them.
 func (g *graph) take(documents []tales.Document, texts, length int) error {
 	if len(documents) != texts {
 		return fmt.Errorf("train: %d documents, want %d", len(documents), texts)
@@ -111,20 +137,22 @@ func (g *graph) take(documents []tales.Document, texts, length int) error {
 		if len(d.Tokens) != length {
 			return fmt.Errorf("train: document %d has %d tokens, want %d", i, len(d.Tokens), length)
 		}
-		tokens, targets, weights := g.tokens[i*length:][:length], g.targets[i*length:][:length], g.weights[i*length:][:length]
-		copy(tokens, d.Tokens)
-		copy(targets, d.Tokens[1:])
-		targets[length-1] = 0
-		for j := range weights {
-			weights[j] = 1
+		tokens, targets, weights := g.tokens[i*g.rows:][:g.rows], g.targets[i*g.rows:][:g.rows], g.weights[i*g.rows:][:g.rows]
+		for j := range tokens { // of landmarks, as far as tokens of the document do not come here
+			tokens[j], targets[j], weights[j] = g.landmark.Token, 0, 0
 		}
-		weights[length-1] = 0
+		for j, id := range d.Tokens {
+			at := g.landmark.row(j)
+			if tokens[at] = id; j+1 < length {
+				targets[at], weights[at] = d.Tokens[j+1], 1
+			}
+		}
 		for _, s := range d.Answers {
 			if s.From < 1 || s.To > length {
 				return fmt.Errorf("train: document %d of %d tokens has an answer at %v", i, length, s)
 			}
 			for j := s.From; j < s.To; j++ {
-				weights[j-1] = AnswerWeight
+				weights[g.landmark.row(j-1)] = AnswerWeight
 			}
 		}
 	}
@@ -171,7 +199,7 @@ func (e *Examiner) Exact(documents []tales.Document) (right, asked int, err erro
 			asked++
 			all := true
 			for j := s.From; j < s.To; j++ {
-				row := logits[(i*e.length+j-1)*vocab:][:vocab]
+				row := logits[(i*e.g.rows+e.g.landmark.row(j-1))*vocab:][:vocab]
 				all = all && largest(row) == d.Tokens[j]
 			}
 			if all {

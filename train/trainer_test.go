@@ -5,9 +5,11 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/memory/fifo"
 	"github.com/mneme-lm/mneme/train/tales"
 )
 
@@ -17,6 +19,35 @@ func tiny() Shape {
 }
 
 func seeded(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
+
+// kinds are small models of all kinds.
+func kinds() map[string]Shape {
+	of := func(change func(s *Shape)) Shape {
+		s := tiny()
+		change(&s)
+		return s
+	}
+	remembers := func(change func(f *Fifo)) Shape {
+		f := &Fifo{Chunk: 12, Window: 4, Slots: 4, PerChunk: 2, Layers: []int{1}, Gate: fifo.GateGRU, Pooling: fifo.PoolQuery}
+		change(f)
+		return of(func(s *Shape) { s.Fifo = f })
+	}
+	return map[string]Shape{
+		"full":     tiny(),
+		"window":   of(func(s *Shape) { s.Sight.Window = 7 }),
+		"chunk":    of(func(s *Shape) { s.Sight.Chunk = 16 }),
+		"layers":   of(func(s *Shape) { s.Sights = []Sight{{Window: 5}, {}} }),
+		"landmark": of(func(s *Shape) { s.Landmark = Landmark{Block: 7, Token: tales.Landmark} }),
+		"fifo":     remembers(func(*Fifo) {}),
+		"fifo of means": remembers(func(f *Fifo) {
+			f.Gate, f.Pooling, f.Renormalize, f.Layers = fifo.GateSimple, fifo.PoolMean, true, []int{0, 1}
+		}),
+		"fifo without gate": remembers(func(f *Fifo) { f.Gate = fifo.GateNone }),
+		"plain fifo": remembers(func(f *Fifo) {
+			f.Pooling, f.Slots, f.PerChunk, f.Plain, f.Heads, f.Scale = fifo.PoolMean, 3, 1, true, 1, 1
+		}),
+	}
+}
 
 func someStories(t testing.TB, g *tales.Generator, n, length int) []tales.Document {
 	t.Helper()
@@ -34,13 +65,11 @@ func someStories(t testing.TB, g *tales.Generator, n, length int) []tales.Docume
 // A step of all parameters changes the loss by the gradient's product with it, for each of the parameters alone too.
 func TestGradientsOfTheModel(t *testing.T) {
 	all := computes(t)
-	for _, sight := range []Sight{{}, {Window: 7}, {Chunk: 16}} {
+	for name, s := range kinds() {
 		for i, c := range all {
-			if sight != (Sight{}) && i < len(all)-1 {
-				continue // what a query sees is no affair of the kernels
+			if name != "full" && i < len(all)-1 {
+				continue // each operation has been tried with all kernels
 			}
-			s := tiny()
-			s.Sight = sight
 			m, err := NewModel(s, 1)
 			if err != nil {
 				t.Fatal(err)
@@ -73,7 +102,7 @@ func TestGradientsOfTheModel(t *testing.T) {
 				}
 				length = math.Sqrt(length)
 				if length == 0 {
-					t.Errorf("%s, %+v: %s has no gradient", c.Impl.Name, sight, p.Name)
+					t.Errorf("%s, %s: %s has no gradient", c.Impl.Name, name, p.Name)
 					continue
 				}
 				const step = 0.02
@@ -86,7 +115,7 @@ func TestGradientsOfTheModel(t *testing.T) {
 				// differences over two steps, so that what is of the third order cancels
 				near, far := (move(step)-move(-step))/(2*step), (move(2*step)-move(-2*step))/(4*step)
 				if d := (4*near - far) / 3; math.Abs(d-length) > 0.01*length+1e-4 {
-					t.Errorf("%s, %+v: %s: the difference is %v, the gradient says %v", c.Impl.Name, sight, p.Name, d, length)
+					t.Errorf("%s, %s: %s: the difference is %v, the gradient says %v", c.Impl.Name, name, p.Name, d, length)
 				}
 				copy(p.Values, from)
 			}
@@ -182,32 +211,133 @@ func TestLearning(t *testing.T) {
 // Steps leave no more behind them than they found.
 func TestStepsKeepNoMemory(t *testing.T) {
 	c := computes(t)
-	m, err := NewModel(tiny(), 2)
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"full", "landmark", "fifo", "fifo of means"} {
+		m, err := NewModel(kinds()[name], 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trainer, err := NewTrainer(c[len(c)-1], m, 4, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, o := tales.New(seeded(4)), NewAdamW()
+		var held [3]uint64
+		for i := range held {
+			for range 50 {
+				if _, _, err := trainer.Step(o, 1e-3, someStories(t, g, 4, 64)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			runtime.GC()
+			var s runtime.MemStats
+			runtime.ReadMemStats(&s)
+			held[i] = s.HeapAlloc
+		}
+		const slack = 256 << 10 // of a step's memory, which is several times that
+		if held[2] > held[1]+slack {
+			t.Errorf("%s: %d, %d and %d bytes after 50, 100 and 150 steps", name, held[0], held[1], held[2])
+		}
+		runtime.KeepAlive(trainer)
 	}
-	trainer, err := NewTrainer(c[len(c)-1], m, 4, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, o := tales.New(seeded(4)), NewAdamW()
-	var held [3]uint64
-	for i := range held {
-		for range 50 {
-			if _, _, err := trainer.Step(o, 1e-3, someStories(t, g, 4, 64)); err != nil {
+}
+
+// Steps give the same parameters with every number of threads.
+func TestThreadsChangeNoStep(t *testing.T) {
+	c := computes(t)
+	for name, s := range kinds() {
+		var first *Model
+		for threads := 1; threads <= 3; threads++ {
+			team := kernels.NewTeam(threads)
+			m, err := NewModel(s, 2)
+			if err != nil {
 				t.Fatal(err)
 			}
+			trainer, err := NewTrainer(Compute{c[len(c)-1].Impl, team}, m, 3, 50)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g, o := tales.New(seeded(4)), NewAdamW()
+			for range 3 {
+				if _, _, err := trainer.Step(o, 1e-2, someStories(t, g, 3, 50)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if first == nil {
+				first = m
+			}
+			for i, p := range m.Params {
+				if !slices.Equal(p.Values, first.Params[i].Values) {
+					t.Errorf("%s: another %s with %d threads", name, p.Name, threads)
+				}
+			}
+			if err := trainer.Close(); err != nil {
+				t.Error(err)
+			}
+			team.Close()
 		}
-		runtime.GC()
-		var s runtime.MemStats
-		runtime.ReadMemStats(&s)
-		held[i] = s.HeapAlloc
 	}
-	const slack = 256 << 10 // of a step's memory, which is several times that
-	if held[2] > held[1]+slack {
-		t.Errorf("%d, %d and %d bytes after 50, 100 and 150 steps", held[0], held[1], held[2])
+}
+
+// What comes later changes no logit, and what came earlier and may be seen does.
+func TestModelsAreCausal(t *testing.T) {
+	all := computes(t)
+	c := all[len(all)-1]
+	for name, s := range kinds() {
+		m, err := NewModel(s, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens := someStories(t, tales.New(seeded(5)), 1, 60)[0].Tokens
+		want := logitsOf(t, c, m, tokens)
+		for _, at := range []int{1, 11, 12, 13, 14, 35, 36, 59} {
+			other := slices.Clone(tokens)
+			other[at]++
+			row := s.Landmark.row(at)
+			for i, logits := range logitsOf(t, c, m, other) {
+				same := slices.Equal(logits, want[i])
+				if i < row && !same || i == row && same {
+					t.Errorf("%s: another token at row %d: logits of row %d are the same: %v", name, row, i, same)
+				}
+			}
+			if last := len(want) - 1; strings.HasPrefix(name, "fifo") && at >= 36 && at < 48 {
+				if slices.Equal(logitsOf(t, c, m, other)[last], want[last]) {
+					t.Errorf("%s: the last row has forgotten row %d", name, row)
+				}
+			}
+		}
 	}
-	runtime.KeepAlive(trainer)
+}
+
+// Texts that are no longer than a chunk train all but the memory.
+func TestShortTextsOfAMemory(t *testing.T) {
+	c := computes(t)[0]
+	s := kinds()["fifo"]
+	m, err := NewModel(s, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trainer, err := NewTrainer(c, m, 2, 12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trainer.Close()
+	g := tales.New(seeded(1))
+	for range 2 {
+		_, grads, err := trainer.Gradients([]tales.Document{g.Pairs(12), g.Echo(12)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range m.Params {
+			some := slices.ContainsFunc(grads[i], func(x float32) bool { return x != 0 })
+			memory := strings.Contains(p.Name, ".mem_") && !strings.HasSuffix(p.Name, "mem_fuse.weight")
+			if (grads[i] == nil) != memory || some == memory {
+				t.Errorf("%s has gradients: %v", p.Name, some)
+			}
+		}
+	}
+	if _, _, err := trainer.Step(NewAdamW(), 1e-3, []tales.Document{g.Pairs(12), g.Echo(12)}); err != nil {
+		t.Error(err)
+	}
 }
 
 // A step is what the paper's algorithm says, worked out in float64.
@@ -255,7 +385,33 @@ func TestAdamW(t *testing.T) {
 
 func TestModelsAreRefused(t *testing.T) {
 	c := computes(t)[0]
-	for _, s := range []Shape{{}, {Vocabulary: 10, Dim: 30, Layers: 1, Heads: 4, Hidden: 8}} {
+	bad := []Shape{{}, {Vocabulary: 10, Dim: 30, Layers: 1, Heads: 4, Hidden: 8}}
+	for _, change := range []func(s *Shape){
+		func(s *Shape) { s.Sight = Sight{Window: -1} },
+		func(s *Shape) { s.Sight = Sight{Window: 3, Chunk: 4} },
+		func(s *Shape) { s.Sight = Sight{Landmark: 3} },
+		func(s *Shape) { s.Sights = []Sight{{}} },
+		func(s *Shape) { s.Sights, s.Sight = []Sight{{}, {}}, Sight{Window: 3} },
+		func(s *Shape) { s.Sights = []Sight{{}, {Landmark: 4}} },
+		func(s *Shape) { s.Landmark = Landmark{Token: 2} },
+		func(s *Shape) { s.Landmark = Landmark{Block: -1, Token: 2} },
+		func(s *Shape) { s.Landmark = Landmark{Block: 16, Token: s.Vocabulary} },
+		func(s *Shape) { s.Landmark, s.Sight = Landmark{Block: 16, Token: 2}, Sight{Window: 4} },
+		func(s *Shape) { s.Landmark, s.Fifo = Landmark{Block: 16, Token: 2}, NewFifo(1) },
+		func(s *Shape) { s.Fifo = NewFifo(0, 2) },
+		func(s *Shape) { s.Fifo = NewFifo(1, 0) },
+		func(s *Shape) { s.Fifo, s.Sight = NewFifo(1), Sight{Window: 4} },
+		func(s *Shape) { s.Fifo = &Fifo{} },
+		func(s *Shape) { s.Fifo = NewFifo(1); s.Fifo.Window = 15 },
+		func(s *Shape) { s.Fifo = NewFifo(1); s.Fifo.Heads = 3 },
+		func(s *Shape) { s.Fifo = NewFifo(1); s.Fifo.Slots = 9 },
+		func(s *Shape) { s.Fifo = NewFifo(1); s.Fifo.Gate = 7 },
+	} {
+		s := tiny()
+		change(&s)
+		bad = append(bad, s)
+	}
+	for _, s := range bad {
 		if _, err := NewModel(s, 1); err == nil {
 			t.Errorf("shape %+v is no error", s)
 		}
@@ -284,11 +440,32 @@ func TestModelsAreRefused(t *testing.T) {
 	}
 }
 
-// BenchmarkStep measures steps of the small model with 2,048 tokens.
+// BenchmarkStep measures steps of small models with 2,048 tokens; landmarks come on top of these, and base-272 has rows in
+// their place.
 func BenchmarkStep(b *testing.B) {
-	const texts, length = 8, 256
+	for _, kind := range []struct {
+		name   string
+		length int
+		change func(s *Shape)
+	}{
+		{"base", 256, func(*Shape) {}},
+		{"base-272", 272, func(*Shape) {}},
+		{"landmark", 256, func(s *Shape) { s.Landmark = Landmark{Block: 16, Token: tales.Landmark} }},
+		{"fifo", 256, func(s *Shape) { s.Fifo = NewFifo(2, 3) }},
+		{"fifo-gru", 256, func(s *Shape) { s.Fifo = NewFifo(2, 3); s.Fifo.Gate = fifo.GateGRU }},
+	} {
+		b.Run(kind.name, func(b *testing.B) {
+			s := Small(len(tales.Words()))
+			kind.change(&s)
+			benchmarkStep(b, s, kind.length)
+		})
+	}
+}
+
+func benchmarkStep(b *testing.B, s Shape, length int) {
+	const texts = 8
 	c := computes(b)
-	m, err := NewModel(Small(len(tales.Words())), 1)
+	m, err := NewModel(s, 1)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -302,7 +479,7 @@ func BenchmarkStep(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(texts*length*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+	b.ReportMetric(float64(texts*length*b.N)/b.Elapsed().Seconds(), "tokens/s")
 }
 
 // An answer counts where all of its tokens are the likeliest: with weights that always say the same word, answers of that word.

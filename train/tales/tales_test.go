@@ -121,15 +121,15 @@ func TestNeedles(t *testing.T) {
 	}
 }
 
-// The lists have their answers: what follows the same words earlier.
+// The lists have their answers: what follows the same word earlier, at once or, among pairs, at a distance.
 func TestLists(t *testing.T) {
 	g := New(seeded(3))
 	for range 200 {
-		for _, d := range []Document{g.Echo(64), g.Pairs(64)} {
+		for far, d := range []Document{g.Echo(64), g.Pairs(64)} {
 			checkDocument(t, d, 64)
 			for _, s := range d.Answers {
 				for i := s.From; i < s.To; i++ {
-					if !follows(d.Tokens[:i], d.Tokens[i]) {
+					if far == 0 && !follows(d.Tokens[:i], d.Tokens[i]) || far > 0 && !paired(d.Tokens[:i], d.Tokens[i]) {
 						t.Fatalf("token %d of %q is no answer", i, Decode(d.Tokens))
 					}
 				}
@@ -139,6 +139,18 @@ func TestLists(t *testing.T) {
 }
 
 // follows reports whether a token has followed the text's last token before.
+// paired reports whether one of the last four tokens stands earlier, up to three before the answer.
+func paired(before []int, answer int) bool {
+	for at := max(0, len(before)-4); at < len(before); at++ {
+		for i, id := range before[:at] {
+			if id == before[at] && slices.Contains(before[i+1:min(i+4, len(before))], answer) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func follows(text []int, token int) bool {
 	last := len(text) - 1
 	for i := range last {
