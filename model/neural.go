@@ -30,6 +30,8 @@ func (r *reader) neuralMemory(c *Config) NeuralMemory {
 		Heads: r.size(prefix+"head_count", 1, -1), Dim: r.size(prefix+"head_length", 1, -1),
 		Depth: r.size(prefix+"depth", 1, 1), Expansion: r.size(prefix+"expansion", 1, 1), Chunk: r.size(prefix+"chunk", 1, -1),
 		Momentum: r.bool(prefix+"momentum", true), ReadAfter: r.bool(prefix+"read_after", false), FullLoss: r.bool(prefix+"full_loss", false),
+		UnitHidden: r.bool(prefix+"unit_hidden", false), LayerSteps: r.bool(prefix+"layer_steps", false),
+		MostError: float32(r.float(prefix+"error_max", 0)), DecayToInitial: r.bool(prefix+"decay_to_initial", false),
 		Convolution: r.size(prefix+"convolution", 0, 0), SiLU: r.bool(prefix+"silu", false),
 		MostStep: float32(r.float(prefix+"step_max", 1)), MostMomentum: float32(r.float(prefix+"momentum_max", 1)),
 		NormEpsilon: float32(r.float(prefix+"layer_norm_rms_epsilon", float64(c.NormEpsilon))),
@@ -80,6 +82,9 @@ func (l *loader) neuralLayer(c *Config, i int) *neuralLayer {
 	}
 	if n.Convolution > 0 {
 		w.Convolution = l.values(block(i, "mem_conv.weight"), n.Convolution, 3*width)
+	}
+	if n.LayerSteps && n.Depth > 1 {
+		w.Steps = l.values(block(i, "mem_steps.weight"), n.Heads, n.Depth-1)
 	}
 	if l.err != nil {
 		return b

@@ -2,7 +2,11 @@ package model
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"maps"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -10,6 +14,7 @@ import (
 
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/memory"
+	"github.com/mneme-lm/mneme/weights"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
@@ -189,6 +194,7 @@ func TestNeuralRefused(t *testing.T) {
 		"momentum":       {map[string]any{prefix + "momentum": uint32(1)}, prefix + "momentum"},
 		"most momentum":  {map[string]any{prefix + "momentum_max": float32(2)}, "momentum up to 2"},
 		"deeper":         {map[string]any{prefix + "depth": uint32(1 << 27)}, "mem_initial.1.weight"},
+		"an error":       {map[string]any{prefix + "error_max": float32(-1)}, "errors up to a length of -1"},
 		"wider":          {map[string]any{prefix + "head_length": uint32(65)}, "mem_q.weight"},
 		"no convolution": {map[string]any{prefix + "convolution": uint32(0)}, "mem_conv.weight"},
 	} {
@@ -197,6 +203,66 @@ func TestNeuralRefused(t *testing.T) {
 			t.Errorf("%s: error %v, want one with %s", name, err, c.want)
 		}
 	}
+}
+
+// TestSteadiedMemory reads what the metadata says of a memory of two layers; each of its switches changes what is read.
+func TestSteadiedMemory(t *testing.T) {
+	const prefix = "mneme.memory.neural."
+	_, f := openPrototypeFile(t, "titans")
+	second := randomTensor("blk.2.mem_initial.1.weight", 64, 64, 2)
+	steps := randomTensor("blk.2.mem_steps.weight", 2)
+	switches := map[string]any{
+		prefix + "unit_hidden": true, prefix + "layer_steps": true, prefix + "error_max": float32(.25), prefix + "decay_to_initial": true,
+	}
+	logits := func(without string) []float32 {
+		set := maps.Clone(switches)
+		delete(set, without)
+		add := []weights.Tensor{second, steps}
+		if without == prefix+"layer_steps" {
+			add = add[:1]
+		}
+		set[prefix+"depth"], set[prefix+"expansion"] = uint32(2), uint32(1)
+		m, err := Load(edited(t, f, edit{set: set, add: add}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := m.Neural
+		if n.Depth != 2 || n.UnitHidden != (set[prefix+"unit_hidden"] != nil) || n.LayerSteps != (set[prefix+"layer_steps"] != nil) ||
+			(n.MostError == .25) != (set[prefix+"error_max"] != nil) || n.DecayToInitial != (set[prefix+"decay_to_initial"] != nil) {
+			t.Errorf("without %q: %+v", without, n)
+		}
+		tokens := text(60, 3)
+		for i := range tokens {
+			tokens[i] %= 262
+		}
+		rows := forward(t, newRunner(t, m, 1), newSequence(t, m, quant.F32), tokens, 0)
+		return rows[len(rows)-1]
+	}
+	all := logits("")
+	for name := range switches {
+		if slices.Equal(logits(name), all) {
+			t.Errorf("%s changes nothing", name)
+		}
+	}
+	set := maps.Clone(switches)
+	set[prefix+"depth"] = uint32(2)
+	if _, err := Load(edited(t, f, edit{set: set, add: []weights.Tensor{second}})); err == nil || !strings.Contains(err.Error(), "blk.2.mem_steps.weight") {
+		t.Errorf("no steps: error %v", err)
+	}
+}
+
+// randomTensor is one of small values.
+func randomTensor(name string, shape ...int) weights.Tensor {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	var data []byte
+	rng := rand.New(rand.NewPCG(uint64(n), 1))
+	for range n {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(rng.NormFloat64()/8)))
+	}
+	return weights.Tensor{Name: name, Type: quant.F32, Shape: shape, Data: data}
 }
 
 // TestMemoryInTheLastLayer asks for few logits: rows that nobody asks for are dropped after the memory has read them.

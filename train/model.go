@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -17,7 +18,8 @@ type Shape struct {
 	Sight                                  Sight
 	Sights                                 []Sight // of each layer, where they differ; there is no Sight then
 	Landmark                               Landmark
-	Fifo                                   *Fifo // nil: none
+	Fifo                                   *Fifo   // nil: none
+	Neural                                 *Neural // nil: none
 }
 
 // check says what is wrong with a shape.
@@ -35,6 +37,14 @@ func (s *Shape) check() error {
 	}
 	if err := s.checkLandmark(); err != nil {
 		return err
+	}
+	if s.Fifo != nil && s.Neural != nil {
+		return errors.New("train: a model has one memory, not both a gated one and a neural one")
+	}
+	if s.Neural != nil {
+		if err := s.Neural.check(s.Layers); err != nil {
+			return err
+		}
 	}
 	return s.checkFifo()
 }
@@ -57,8 +67,8 @@ func Small(vocabulary int) Shape {
 
 // Param is a matrix or a vector that is learned. What lies in Values is what every graph of the model computes with.
 type Param struct {
-	Name   string // as in GGUF, but for attn_qkv and ffn_gate_up, which hold several of its tensors
-	Shape  []int  // [out, in], or [n]
+	Name   string // as in GGUF, but for attn_qkv, mem_qkv and ffn_gate_up, which hold several of its tensors
+	Shape  []int  // [out, in], or [n]; of a memory's initial weights, [heads, out, in]
 	Values []float32
 }
 
@@ -105,6 +115,9 @@ func NewModel(s Shape, seed uint64) (*Model, error) {
 	matrix("output.weight", s.Vocabulary, s.Dim, 0.02)
 	for head := range min(3, s.Heads-1) {
 		m.look(head, head+1)
+	}
+	if err := m.newNeural(seed); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
@@ -229,6 +242,9 @@ func (m *Model) build(c Compute, texts, length int, training bool) (*graph, erro
 func (b *builder) layer(x *gorgonia.Node, l int, heads Heads) *gorgonia.Node {
 	normed := b.norm(x, block(l, "attn_norm.weight"))
 	x = b.add(x, b.linear(b.attend(normed, l, heads), block(l, "attn_output.weight"), ""))
+	if b.m.Shape.Neural.has(l) {
+		x = b.neural(x, l, heads.Length)
+	}
 	gateUp := b.linear(b.norm(x, block(l, "ffn_norm.weight")), block(l, "ffn_gate_up.weight"), "")
 	hidden := b.next(func() (*gorgonia.Node, error) { return b.c.SwiGLU(gateUp) })
 	return b.add(x, b.linear(hidden, block(l, "ffn_down.weight"), ""))

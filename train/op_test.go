@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/memory/neural"
 )
 
 func TestThreadsChangeNoBit(t *testing.T) {
@@ -45,6 +46,7 @@ func TestShapesAreRefused(t *testing.T) {
 	values := func(shape ...int) *gorgonia.Node {
 		return gorgonia.NewTensor(g, tensor.Float32, len(shape), gorgonia.WithShape(shape...))
 	}
+	linear := neural.Config{Heads: 1, Dim: 4, Depth: 1, Chunk: 1, MostStep: 1}
 	for _, refused := range []struct {
 		want  string
 		build func() (*gorgonia.Node, error)
@@ -66,6 +68,36 @@ func TestShapesAreRefused(t *testing.T) {
 			return c.Attention(values(4, 12), Heads{1, 4, 4}, Sight{Chunk: 2, Landmark: 3})
 		}},
 		{"sight", func() (*gorgonia.Node, error) { return c.Attention(values(4, 12), Heads{1, 4, 4}, Sight{Chunk: -1}) }},
+		{"no whole texts", func() (*gorgonia.Node, error) { return c.Convolution(values(4, 3), values(3, 2), 3) }},
+		{"taps for 2 channels", func() (*gorgonia.Node, error) { return c.Convolution(values(4, 3), values(2, 2), 4) }},
+		{"want queries", func() (*gorgonia.Node, error) { return c.UnitHeads(values(4, 9), Heads{1, 4, 4}) }},
+		{"heads of 0", func() (*gorgonia.Node, error) { return c.RMSNormHeads(values(4, 6), values(6), 0, 1e-6) }},
+		{"no whole heads of 4", func() (*gorgonia.Node, error) { return c.RMSNormHeads(values(4, 6), values(6), 4, 1e-6) }},
+		{"differ", func() (*gorgonia.Node, error) { return c.Gate(values(4, 3), values(3, 4)) }},
+		{"depth 2", func() (*gorgonia.Node, error) {
+			return c.Scan(neural.Config{Heads: 1, Dim: 4, Depth: 2, Chunk: 1, MostStep: 1}, 4, 0, values(4, 12), values(4, 3), values(1, 4, 4))
+		}},
+		{"read after", func() (*gorgonia.Node, error) {
+			return c.Scan(neural.Config{Heads: 1, Dim: 4, Depth: 1, Chunk: 1, MostStep: 1, ReadAfter: true}, 4, 0, values(4, 12), values(4, 3), values(1, 4, 4))
+		}},
+		{"in chunks of 0", func() (*gorgonia.Node, error) {
+			return c.Scan(neural.Config{Heads: 1, Dim: 4, Depth: 1, MostStep: 1}, 4, 0, values(4, 12), values(4, 3), values(1, 4, 4))
+		}},
+		{"steps up to", func() (*gorgonia.Node, error) {
+			return c.Scan(neural.Config{Heads: 1, Dim: 4, Depth: 1, Chunk: 1}, 4, 0, values(4, 12), values(4, 3), values(1, 4, 4))
+		}},
+		{"no whole texts", func() (*gorgonia.Node, error) {
+			return c.Scan(linear, 3, 0, values(4, 12), values(4, 3), values(1, 4, 4))
+		}},
+		{"through -1 chunks", func() (*gorgonia.Node, error) {
+			return c.Scan(linear, 4, -1, values(4, 12), values(4, 3), values(1, 4, 4))
+		}},
+		{"gates are", func() (*gorgonia.Node, error) {
+			return c.Scan(linear, 4, 0, values(4, 12), values(4, 2), values(1, 4, 4))
+		}},
+		{"initial weights of layer 0 are", func() (*gorgonia.Node, error) {
+			return c.Scan(linear, 4, 0, values(4, 12), values(4, 3), values(2, 4, 4))
+		}},
 		{"targets", func() (*gorgonia.Node, error) { return c.CrossEntropy(values(4, 12), values(3), values(4)) }},
 	} {
 		if _, err := refused.build(); err == nil || !strings.Contains(err.Error(), refused.want) {

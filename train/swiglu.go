@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"math"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -63,27 +62,11 @@ func (s swiGLUToInput) run(out []float32, in []operand) error {
 		for i := from; i < to; i++ {
 			gate, up := x[2*i*h:(2*i+1)*h], x[(2*i+1)*h:(2*i+2)*h]
 			toGate, toUp := out[2*i*h:(2*i+1)*h], out[(2*i+1)*h:(2*i+2)*h]
-			s.sigmoid(e, over, gate)
+			s.c.sigmoid(e, over, gate)
 			for j, g := range grad[i*h : (i+1)*h] {
 				toGate[j] = g * up[j] * e[j] * (1 + gate[j]*(1-e[j]))
 				toUp[j] = g * gate[j] * e[j]
 			}
 		}
 	})
-}
-
-// sigmoid makes y 1/(1+exp(−x)), from exponentials that are at most 1: exp(min(x, 0))/(1 + exp(−|x|)). Both y and over have
-// room for whole groups.
-func (s swiGLUToInput) sigmoid(y, over, x []float32) {
-	clear(y[len(x):])
-	clear(over[len(x):])
-	for j, v := range x {
-		y[j] = min(v, 0)
-		over[j] = math.Float32frombits(math.Float32bits(v) | 1<<31)
-	}
-	s.c.Impl.Softmax(y, 1, 0)
-	s.c.Impl.Softmax(over, 1, 0)
-	for j := range x {
-		y[j] /= 1 + over[j]
-	}
 }

@@ -38,6 +38,8 @@ func kinds() map[string]Shape {
 		"chunk":    of(func(s *Shape) { s.Sight.Chunk = 16 }),
 		"layers":   of(func(s *Shape) { s.Sights = []Sight{{Window: 5}, {}} }),
 		"landmark": of(func(s *Shape) { s.Landmark = Landmark{Block: 7, Token: tales.Landmark} }),
+		"neural":   tinyNeural(),
+		"deep":     tinyDeepNeural(),
 		"fifo":     remembers(func(*Fifo) {}),
 		"fifo of means": remembers(func(f *Fifo) {
 			f.Gate, f.Pooling, f.Renormalize, f.Layers = fifo.GateSimple, fifo.PoolMean, true, []int{0, 1}
@@ -74,6 +76,7 @@ func TestGradientsOfTheModel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			stir(m)
 			trainer, err := NewTrainer(c, m, 2, 40)
 			if err != nil {
 				t.Fatal(err)

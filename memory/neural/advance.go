@@ -140,11 +140,15 @@ func (m *Memory) convolve(to, raw, taps []float32, n int) {
 // smallest is the length below which a vector is not brought to length 1: zero stays zero.
 const smallest = 1e-12
 
-// normalize brings a vector to length 1.
-func normalize(s *Scratch, x []float32) {
+// normalize brings a vector to length 1, and returns by what it was multiplied for this; 0 if it was too short.
+func normalize(s *Scratch, x []float32) (scale float32) {
 	length := float32(math.Sqrt(float64(s.impl.Dot(x, x))))
-	scale := 1 / max(length, smallest)
+	scale = 1 / max(length, smallest)
 	for i := range x {
 		x[i] *= scale
 	}
+	if length < smallest {
+		return 0
+	}
+	return scale
 }

@@ -30,6 +30,15 @@ type Config struct {
 	ReadAfter bool
 	// FullLoss leaves out the ½ of the loss, as equation 12 has it: gradients are twice as large.
 	FullLoss bool
+	// UnitHidden brings what M's hidden layers make, after the SiLU, to length 1, as keys are.
+	UnitHidden bool
+	// LayerSteps has each hidden layer of M learn with a part of the step, see [Weights].
+	LayerSteps bool
+	// MostError bounds the length of the loss's gradient at what a hidden layer makes before its activation, of each token; 0:
+	// there is no bound.
+	MostError float32
+	// DecayToInitial has weights decay to the initial ones rather than to zero: M_t = (1 − α_t)·M_{t−1} + α_t·M_initial + S_t.
+	DecayToInitial bool
 	// Convolution is the width of the causal convolutions of queries, keys and values; 0: there are none.
 	Convolution int
 	// SiLU activates queries, keys and values after the convolutions.
@@ -60,6 +69,9 @@ func (c *Config) check() error {
 	if !(c.MostStep > 0) || !(c.MostMomentum >= 0 && c.MostMomentum <= 1) || !(c.NormEpsilon >= 0) {
 		return fmt.Errorf("neural: steps up to %g, momentum up to %g, epsilon %g", c.MostStep, c.MostMomentum, c.NormEpsilon)
 	}
+	if !(c.MostError >= 0) {
+		return fmt.Errorf("neural: errors up to a length of %g", c.MostError)
+	}
 	if c.values() > maxValues/float64(c.Heads) {
 		return errors.New("neural: a state of more than 1 GiB")
 	}
@@ -72,6 +84,14 @@ func (c *Config) Width(i int) int {
 		return c.Expansion * c.Dim
 	}
 	return c.Dim
+}
+
+// steps is the number of hidden layers of heads with steps of their own.
+func (c *Config) steps() int {
+	if !c.LayerSteps {
+		return 0
+	}
+	return (c.Depth - 1) * c.Heads
 }
 
 // values bounds the number of values in a head's state, also where it would be more than an int holds.

@@ -147,8 +147,8 @@ func (x tried) gradient(token, layer int) []float32 {
 // TestGradientsAreDifferences compares gradients with differences of the loss.
 func TestGradientsAreDifferences(t *testing.T) {
 	for depth := 1; depth <= 5; depth++ {
-		for _, full := range []bool{false, true} {
-			m, w, rows := random(t, Config{Depth: depth, Expansion: 2, Chunk: 3, FullLoss: full}, 3)
+		for i := range 4 {
+			m, w, rows := random(t, Config{Depth: depth, Expansion: 2, Chunk: 3, FullLoss: i%2 == 1, UnitHidden: i >= 2}, 3)
 			for _, impl := range kernels.Implementations() {
 				x := tried{m, NewScratch(impl, new(kernels.Scratch)), &m.NewState().heads[0]}
 				x.observe(x.s, x.x, rows.K[:3*m.Dim], rows.V[:3*m.Dim], 3)
@@ -222,7 +222,11 @@ func TestGates(t *testing.T) {
 		for i := range m.Depth {
 			keep := math.Pow(.75, float64(m.Chunk))
 			for j, v := range x.x.weights(m, i) {
-				if math.Abs(float64(v)-keep*float64(w.Initial[i][j])) > 1e-6 {
+				want := keep * float64(w.Initial[i][j])
+				if m.DecayToInitial {
+					want = float64(w.Initial[i][j])
+				}
+				if math.Abs(float64(v)-want) > 1e-6 {
 					t.Fatalf("layer %d: decay to %g of %g", i, v, w.Initial[i][j])
 				}
 			}
@@ -236,7 +240,11 @@ func TestGates(t *testing.T) {
 		}
 		for i := range m.Depth {
 			for j, v := range x.x.weights(m, i) {
-				if d := v - x.x.momentumOf(m, i)[j]; !(math.Abs(float64(d)) <= 1e-7) {
+				d := v - x.x.momentumOf(m, i)[j]
+				if m.DecayToInitial { // but for what it decayed to
+					d -= w.Initial[i][j]
+				}
+				if !(math.Abs(float64(d)) <= 2e-7) {
 					t.Fatalf("layer %d: weight %g, momentum %g", i, v, x.x.momentumOf(m, i)[j])
 				}
 			}

@@ -24,6 +24,8 @@ type gate struct{ step, momentum, decay float32 }
 // makes a = W·h of its input h, the gradient is e·hᵀ, with e the loss's gradient by a: both are kept, not their product.
 //
 //	e_last = M(k) − v,  e_i = (W_{i+1}ᵀ·e_{i+1}) ⊙ SiLU′(a_i)
+//
+// Where hidden layers have length 1, h = p/|p| with p = SiLU(a), the gradient b by h is (b − h·(h·b))/|p| by p.
 func (m *Memory) observe(s *Scratch, x *head, k, v []float32, n int) {
 	last := m.Depth - 1
 	rows := func(values []float32, width int) []float32 { return values[x.fill*width:][:n*width] }
@@ -33,7 +35,11 @@ func (m *Memory) observe(s *Scratch, x *head, k, v []float32, n int) {
 		a := s.sums(i, n*out)
 		s.apply(a, rows(x.inputs(m, i), in), x.weights(m, i), n, in, out)
 		if i < last {
-			s.silu(rows(x.inputs(m, i+1), out), a)
+			h := rows(x.inputs(m, i+1), out)
+			s.silu(h, a)
+			if m.UnitHidden {
+				s.unit(h, s.scales(i, n))
+			}
 		}
 	}
 	e := rows(x.errors(m, last), m.Dim)
@@ -49,8 +55,21 @@ func (m *Memory) observe(s *Scratch, x *head, k, v []float32, n int) {
 		s.gemm(kernels.Gemm{
 			M: n, N: width, K: next, Alpha: 1, A: rows(x.errors(m, i+1), next), LDA: next, B: x.weights(m, i+1), LDB: width, C: e, LDC: width,
 		})
-		for j, a := range s.sums(i, n*width) {
-			e[j] *= siluSlope(a)
+		for r := range n {
+			row := e[r*width : (r+1)*width]
+			if m.UnitHidden {
+				h, scale := x.inputs(m, i+1)[(x.fill+r)*width:][:width], s.scales(i, n)[r]
+				s.impl.Axpy(-s.impl.Dot(h, row), h, row)
+				for j := range row {
+					row[j] *= scale
+				}
+			}
+			for j, a := range s.sums(i, n*width)[r*width:][:width] {
+				row[j] *= siluSlope(a)
+			}
+			if m.MostError > 0 {
+				s.bound(row, m.MostError)
+			}
 		}
 	}
 }
@@ -86,6 +105,9 @@ func (m *Memory) learn(s *Scratch, x *head) {
 	for i := range m.Depth {
 		w := x.weights(m, i)
 		s.addGradients(m, x, i, w, x.values[m.inWeights:], carried[weightsInWeights])
+		if m.DecayToInitial {
+			s.impl.Axpy(1-carried[weightsInWeights], x.initial(m, i), w)
+		}
 		if m.Momentum {
 			momentum := x.momentumOf(m, i)
 			s.impl.Axpy(carried[momentumInWeights], momentum, w)
@@ -95,14 +117,27 @@ func (m *Memory) learn(s *Scratch, x *head) {
 	x.beginChunk(m)
 }
 
-// addGradients sets to = keep·to − Σ factors[i]·g_i over the chunk's gradients of a layer.
+// bound makes a vector at most so long.
+func (s *Scratch) bound(x []float32, most float32) {
+	length := float32(math.Sqrt(float64(s.impl.Dot(x, x))))
+	if !(length > most) {
+		return
+	}
+	for i := range x {
+		x[i] *= most / length
+	}
+}
+
+// addGradients sets to = keep·to − Σ factors[i]·g_i over the chunk's gradients of a layer, each by the layer's part of the step.
 func (s *Scratch) addGradients(m *Memory, x *head, layer int, to, factors []float32, keep float32) {
 	in, out := m.Width(layer-1), m.Width(layer)
 	e := x.errors(m, layer)
 	grow(&s.scaled, x.fill*out)
+	step := x.step(m, layer)
 	for i := range x.fill {
+		factor := step * factors[i]
 		for j, v := range e[i*out : (i+1)*out] {
-			s.scaled[i*out+j] = factors[i] * v
+			s.scaled[i*out+j] = factor * v
 		}
 	}
 	s.gemm(kernels.Gemm{

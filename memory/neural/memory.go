@@ -13,6 +13,9 @@ type Weights struct {
 	// Convolution is [3·heads·dim, width], for queries, keys and values; the last tap is for the token itself.
 	Convolution []float32
 	Norm        []float32 // [heads·dim], of what is read
+	// Steps [depth−1, heads] are what sigmoids are taken of for the part of the step that M's hidden layers learn with; none
+	// without LayerSteps.
+	Steps []float32
 }
 
 // Memory is a memory as it was trained. It does not change, and may be used by many goroutines.
@@ -22,6 +25,7 @@ type Memory struct {
 	initial [][]float32 // of each layer
 	taps    []float32   // [3, heads, width, dim]
 	norm    []float32
+	steps   []float32 // [depth, heads]: the part of the step that a layer learns with
 }
 
 // New makes a memory.
@@ -43,6 +47,16 @@ func New(c Config, w Weights) (*Memory, error) {
 	}
 	if want := parts * c.Heads * c.Dim * c.Convolution; len(w.Convolution) != want {
 		return nil, fmt.Errorf("neural: %d taps of convolutions, want %d", len(w.Convolution), want)
+	}
+	if want := c.steps(); len(w.Steps) != want {
+		return nil, fmt.Errorf("neural: steps of %d hidden layers of heads, want %d", len(w.Steps), want)
+	}
+	m.steps = make([]float32, c.Depth*c.Heads)
+	for i := range m.steps {
+		m.steps[i] = 1
+		if i < len(w.Steps) {
+			m.steps[i] = sigmoid(w.Steps[i])
+		}
 	}
 	m.transposeTaps(w.Convolution)
 	return m, nil
@@ -71,6 +85,7 @@ type State struct {
 
 // head is the state of one head.
 type head struct {
+	index  int
 	values []float32 // as the layout says
 	fill   int       // tokens of the chunk
 
@@ -83,7 +98,7 @@ type head struct {
 func (m *Memory) NewState() *State {
 	s := &State{memory: m, heads: make([]head, m.Heads)}
 	for i := range s.heads {
-		s.heads[i].values, s.heads[i].before = make([]float32, m.size), make([]float32, m.size)
+		s.heads[i] = head{index: i, values: make([]float32, m.size), before: make([]float32, m.size)}
 	}
 	s.Reset()
 	return s
@@ -104,9 +119,8 @@ func (s *State) Reset() {
 	for h := range s.heads {
 		x := &s.heads[h]
 		clear(x.values)
-		for i, initial := range m.initial {
-			n := m.Width(i) * m.Width(i-1)
-			copy(x.values[m.weights[i]:], initial[h*n:(h+1)*n])
+		for i := range m.Depth {
+			copy(x.weights(m, i), x.initial(m, i))
 		}
 		x.beginChunk(m)
 	}
@@ -125,7 +139,7 @@ func (x *head) beginChunk(m *Memory) {
 func (s *State) Clone() memory.State {
 	t := &State{memory: s.memory, heads: make([]head, len(s.heads))}
 	for i := range t.heads {
-		t.heads[i] = head{values: slices.Clone(s.heads[i].values), fill: s.heads[i].fill, before: make([]float32, s.memory.size)}
+		t.heads[i] = head{index: i, values: slices.Clone(s.heads[i].values), fill: s.heads[i].fill, before: make([]float32, s.memory.size)}
 	}
 	return t
 }
@@ -188,6 +202,15 @@ func (x *head) preserve(m *Memory) {
 func (x *head) weights(m *Memory, layer int) []float32 {
 	return x.values[m.weights[layer]:][:m.Width(layer)*m.Width(layer-1)]
 }
+
+// initial are the weights of a layer that a text begins with.
+func (x *head) initial(m *Memory, layer int) []float32 {
+	n := m.Width(layer) * m.Width(layer-1)
+	return m.initial[layer][x.index*n:][:n]
+}
+
+// step is the part of the step that a layer learns with.
+func (x *head) step(m *Memory, layer int) float32 { return m.steps[layer*m.Heads+x.index] }
 
 func (x *head) momentumOf(m *Memory, layer int) []float32 {
 	return x.values[m.layout.momentum[layer]:][:m.Width(layer)*m.Width(layer-1)]

@@ -18,7 +18,7 @@ type naive struct {
 	read    int
 }
 
-type naiveHead struct{ weights, momentum, first [][]float64 }
+type naiveHead struct{ weights, momentum, first, initial [][]float64 }
 
 func newNaive(c Config, w Weights) *naive {
 	m := &naive{Config: c, w: w}
@@ -27,6 +27,7 @@ func newNaive(c Config, w Weights) *naive {
 		for i, initial := range w.Initial {
 			n := c.Width(i) * c.Width(i-1)
 			x.weights = append(x.weights, wide(initial[h*n:(h+1)*n]))
+			x.initial = append(x.initial, wide(initial[h*n:(h+1)*n]))
 			x.momentum = append(x.momentum, make([]float64, n))
 		}
 		m.heads = append(m.heads, x)
@@ -59,8 +60,22 @@ func (c *Config) forward(w [][]float64, x []float64) (sums, inputs [][]float64) 
 		for r, v := range a {
 			x[r] = v * logistic(v)
 		}
+		if c.UnitHidden {
+			by := max(length(x), smallest)
+			for r := range x {
+				x[r] /= by
+			}
+		}
 	}
 	return sums, inputs
+}
+
+func length(x []float64) float64 {
+	var square float64
+	for _, v := range x {
+		square += v * v
+	}
+	return math.Sqrt(square)
 }
 
 func (c *Config) naiveRead(w [][]float64, q []float64) []float64 {
@@ -100,13 +115,37 @@ func (c *Config) gradients(w [][]float64, k, v []float64) [][]float64 {
 		if i == 0 {
 			break
 		}
-		before := make([]float64, in)
+		before, activated := make([]float64, in), make([]float64, in)
 		for j, a := range sums[i-1] {
 			for r := range e {
 				before[j] += w[i][r*in+j] * e[r]
 			}
+			activated[j] = a * logistic(a)
+		}
+		if c.UnitHidden { // of p/|p|: ∂h_j/∂p_l is (1 where j = l) − h_j·h_l, over |p|
+			by, b := length(activated), append([]float64(nil), before...)
+			for l := range before {
+				before[l] = 0
+				for j := range b {
+					d := -inputs[i][j] * inputs[i][l]
+					if j == l {
+						d++
+					}
+					before[l] += b[j] * d / by
+				}
+				if by < smallest {
+					before[l] = 0
+				}
+			}
+		}
+		for j, a := range sums[i-1] {
 			s := logistic(a)
 			before[j] *= s * (1 + a*(1-s))
+		}
+		if most, long := float64(c.MostError), length(before); most > 0 && long > most {
+			for j := range before {
+				before[j] *= most / long
+			}
 		}
 		e = before
 	}
@@ -114,7 +153,7 @@ func (c *Config) gradients(w [][]float64, k, v []float64) [][]float64 {
 }
 
 // learn is a token's update of a head.
-func (m *naive) learn(x *naiveHead, k, v []float64, step, momentum, decay float64) {
+func (m *naive) learn(x *naiveHead, h int, k, v []float64, step, momentum, decay float64) {
 	if m.read%m.Chunk == 0 {
 		x.first = nil
 		for _, w := range x.weights {
@@ -122,9 +161,16 @@ func (m *naive) learn(x *naiveHead, k, v []float64, step, momentum, decay float6
 		}
 	}
 	for i, g := range m.gradients(x.first, k, v) {
+		part := 1.0
+		if m.LayerSteps && i < m.Depth-1 {
+			part = logistic(float64(m.w.Steps[i*m.Heads+h]))
+		}
 		for j := range g {
-			x.momentum[i][j] = momentum*x.momentum[i][j] - step*g[j]
+			x.momentum[i][j] = momentum*x.momentum[i][j] - part*step*g[j]
 			x.weights[i][j] = (1-decay)*x.weights[i][j] + x.momentum[i][j]
+			if m.DecayToInitial {
+				x.weights[i][j] += decay * x.initial[i][j]
+			}
 		}
 	}
 }
@@ -148,7 +194,7 @@ func (m *naive) step(rows Rows, r int) []float64 {
 		if !m.Momentum {
 			momentum = 0
 		}
-		m.learn(x, part[keys], part[values], step, momentum, logistic(float64(gates[2*m.Heads+h])))
+		m.learn(x, h, part[keys], part[values], step, momentum, logistic(float64(gates[2*m.Heads+h])))
 		w := x.first
 		if m.ReadAfter {
 			w = x.weights
@@ -206,6 +252,10 @@ var shapes = map[string]Config{
 	"MLP, token by token":    {Depth: 2, Expansion: 2, Chunk: 1, Momentum: true, ReadAfter: true, Convolution: 4},
 	"MLP, in chunks":         {Depth: 2, Expansion: 4, Chunk: 8, Momentum: true, Convolution: 4, SiLU: true},
 	"MLP, read after":        {Depth: 2, Expansion: 1, Chunk: 7, Momentum: true, ReadAfter: true, FullLoss: true},
+	"linear, to initial":     {Depth: 1, Chunk: 4, Momentum: true, DecayToInitial: true},
+	"MLP, steadied":          {Depth: 2, Expansion: 4, Chunk: 16, Momentum: true, Convolution: 4, UnitHidden: true, LayerSteps: true, MostError: 0.1, DecayToInitial: true},
+	"MLP, steadied after":    {Depth: 2, Expansion: 2, Chunk: 5, Momentum: true, ReadAfter: true, UnitHidden: true, LayerSteps: true, MostError: 0.5, DecayToInitial: true},
+	"steadied, deep":         {Depth: 3, Expansion: 2, Chunk: 4, Momentum: true, FullLoss: true, UnitHidden: true, LayerSteps: true, DecayToInitial: true},
 	"three layers":           {Depth: 3, Expansion: 2, Chunk: 6, Momentum: true, ReadAfter: true},
 	"four layers":            {Depth: 4, Expansion: 2, Chunk: 3, Momentum: true},
 }
@@ -226,6 +276,7 @@ func random(t testing.TB, c Config, n int) (*Memory, Weights, Rows) {
 	for i := range c.Depth {
 		w.Initial = append(w.Initial, normal(c.Heads*c.Width(i)*c.Width(i-1), 1/math.Sqrt(float64(c.Width(i-1)))))
 	}
+	w.Steps = normal(c.steps(), 1)
 	width := c.Heads * c.Dim
 	rows := Rows{Q: normal(n*width, 1), K: normal(n*width, 1), V: normal(n*width, 0.3), Gates: normal(n*3*c.Heads, 2), Out: normal(n*width, 1)}
 	m, err := New(c, w)

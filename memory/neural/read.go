@@ -12,9 +12,17 @@ func (m *Memory) read(s *Scratch, x *head, y, q []float32, n int) {
 		}
 		s.apply(to, q, x.weights(m, i), n, in, out)
 		if i < m.Depth-1 {
-			s.silu(to, to)
+			s.activate(m, to, n)
 		}
 		q = to
+	}
+}
+
+// activate makes of what a hidden layer makes of n queries what goes into the next.
+func (s *Scratch) activate(m *Memory, to []float32, n int) {
+	s.silu(to, to)
+	if m.UnitHidden {
+		s.unit(to, s.scales(0, n))
 	}
 }
 
@@ -27,6 +35,8 @@ type mix struct {
 // readAfter sets y = M_t(q_t) for n queries, each with the weights at its own token: of a layer,
 //
 //	M_t·h = β_t·M_0·h + γ_t·S_0·h − Σ c_{t,i}·(h_i·h)·e_i
+//
+// and (1 − β_t)·M_initial·h where weights decay to the initial ones.
 func (m *Memory) readAfter(s *Scratch, x *head, y, q []float32, mixes []mix) {
 	n := len(mixes)
 	for i := range m.Depth {
@@ -40,6 +50,10 @@ func (m *Memory) readAfter(s *Scratch, x *head, y, q []float32, mixes []mix) {
 			grow(&s.scaled, n*out)
 			s.apply(s.scaled, q, x.momentumOf(m, i), n, in, out)
 		}
+		if m.DecayToInitial {
+			grow(&s.first, n*out)
+			s.apply(s.first, q, x.initial(m, i), n, in, out)
+		}
 		grow(&s.similar, m.Chunk)
 		for r, mx := range mixes {
 			row := to[r*out : (r+1)*out]
@@ -49,10 +63,13 @@ func (m *Memory) readAfter(s *Scratch, x *head, y, q []float32, mixes []mix) {
 			if m.Momentum {
 				s.impl.Axpy(mx.momentum, s.scaled[r*out:(r+1)*out], row)
 			}
+			if m.DecayToInitial {
+				s.impl.Axpy(1-mx.weights, s.first[r*out:(r+1)*out], row)
+			}
 			m.subtractGradients(s, x, i, row, q[r*in:(r+1)*in], mx.gradients)
 		}
 		if i < m.Depth-1 {
-			s.silu(to, to)
+			s.activate(m, to, n)
 		}
 		q = to
 	}
@@ -64,8 +81,9 @@ func (m *Memory) subtractGradients(s *Scratch, x *head, layer int, from, h, fact
 	n := len(factors)
 	similar := s.similar[:n]
 	s.gemm(kernels.Gemm{TransB: true, M: 1, N: n, K: in, Alpha: 1, A: h, LDA: in, B: x.inputs(m, layer), LDB: in, C: similar, LDC: n})
+	step := x.step(m, layer)
 	for i, f := range factors {
-		similar[i] *= f
+		similar[i] *= step * f
 	}
 	s.gemm(kernels.Gemm{M: 1, N: out, K: n, Alpha: -1, A: similar, LDA: n, B: x.errors(m, layer), LDB: out, Beta: 1, C: from, LDC: out})
 }

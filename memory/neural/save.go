@@ -21,7 +21,9 @@ var ErrState = errors.New("neural: the saved state does not fit")
 // shape is what states must have in common with their memory.
 func (m *Memory) shape() [7]uint32 {
 	var flags uint32
-	for i, set := range []bool{m.Momentum, m.ReadAfter, m.FullLoss, m.SiLU} {
+	for i, set := range []bool{
+		m.Momentum, m.ReadAfter, m.FullLoss, m.SiLU, m.UnitHidden, m.LayerSteps, m.MostError > 0, m.DecayToInitial,
+	} {
 		if set {
 			flags |= 1 << i
 		}

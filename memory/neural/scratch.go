@@ -10,7 +10,9 @@ type Scratch struct {
 
 	layers  [][]float32 // what layers make of keys, before their activation
 	inner   [][]float32 // what they make of queries
+	lengths [][]float32 // by what they are multiplied, of each token, to have length 1
 	scaled  []float32
+	first   []float32
 	similar []float32
 	ones    []float32
 	parts   [parts][]float32 // queries, keys and values of a head
@@ -43,9 +45,18 @@ func (s *Scratch) silu(dst, x []float32) {
 	s.impl.SwiGLU(dst, x, s.ones[:len(x)])
 }
 
-// sums and hidden return n values for layer i.
+// unit brings rows, of which there are as many as scales, to length 1.
+func (s *Scratch) unit(x, scales []float32) {
+	width := len(x) / len(scales)
+	for i := range scales {
+		scales[i] = normalize(s, x[i*width:(i+1)*width])
+	}
+}
+
+// sums, hidden and scales return n values for layer i.
 func (s *Scratch) sums(i, n int) []float32   { return nth(&s.layers, i, n) }
 func (s *Scratch) hidden(i, n int) []float32 { return nth(&s.inner, i, n) }
+func (s *Scratch) scales(i, n int) []float32 { return nth(&s.lengths, i, n) }
 
 func nth(list *[][]float32, i, n int) []float32 {
 	for len(*list) <= i {
@@ -71,5 +82,5 @@ func (c *Config) ScratchValues(rows int) int {
 		hidden += c.Width(i)
 	}
 	widest := c.Dim * max(1, c.Expansion)
-	return n*(2*hidden+6*c.Dim+c.Convolution*c.Dim+4) + c.Chunk*(widest+3*n) + n*widest
+	return n*(2*hidden+6*c.Dim+c.Convolution*c.Dim+4) + c.Chunk*(widest+3*n) + n*(2*widest+c.Depth)
 }

@@ -1,0 +1,181 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/mneme-lm/mneme/memory/neural"
+)
+
+// Neural is the memory of Titans in some of a model's layers: between attention and the feed-forward network a second branch,
+//
+//	h ← h + W_o·Memory(RMSNorm(h))
+//
+// Queries, keys and values go through a convolution, the first two to length 1, and what is read through a norm and a gate.
+type Neural struct {
+	neural.Config
+	Layers []int // that have one, ascending
+	// Truncate is the number of chunks that gradients go through (see [Compute.Scan]); 0: they go through the whole text.
+	Truncate int
+}
+
+// SmallNeural is the memory that small models have, in one layer in the middle.
+func SmallNeural() *Neural {
+	return &Neural{Layers: []int{2}, Config: neural.Config{
+		Heads: 2, Dim: 64, Depth: 1, Chunk: 16, Momentum: true, Convolution: 4, MostStep: 1, MostMomentum: 0.999, NormEpsilon: 1e-5,
+	}}
+}
+
+// SmallDeepNeural is one whose M has a hidden layer, with all that keeps it steady.
+func SmallDeepNeural() *Neural {
+	n := SmallNeural()
+	n.Depth, n.Expansion, n.UnitHidden, n.LayerSteps, n.MostError, n.DecayToInitial = 2, 2, true, true, 1, true
+	return n
+}
+
+func (n *Neural) check(layers int) error {
+	if err := checkNeural(n.Config); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	if len(n.Layers) == 0 || n.Convolution < 0 || n.Truncate < 0 || !(n.NormEpsilon >= 0) {
+		return fmt.Errorf("train: no memory of shape %+v", *n)
+	}
+	for i, l := range n.Layers {
+		if l < 0 || l >= layers || i > 0 && l <= n.Layers[i-1] {
+			return fmt.Errorf("train: memories in the layers %v of %d", n.Layers, layers)
+		}
+	}
+	return nil
+}
+
+// has reports whether a layer has a memory.
+func (n *Neural) has(layer int) bool {
+	if n == nil {
+		return false
+	}
+	for _, l := range n.Layers {
+		if l == layer {
+			return true
+		}
+	}
+	return false
+}
+
+// What the logits of step, momentum and decay begin with.
+const (
+	beginStep     = -2
+	beginMomentum = -2
+	beginDecay    = -7
+)
+
+// beginPart is what the logits of hidden layers' parts of the step begin with: these are 0.05 then.
+const beginPart = -2.944
+
+// newNeural adds the parameters of memories. Keys begin as the queries of the token before: what is read for a token is then
+// what came after earlier tokens that were alike, which is what answering from a text starts from.
+func (m *Model) newNeural(seed uint64) error {
+	n, d := m.Shape.Neural, m.Shape.Dim
+	if n == nil {
+		return nil
+	}
+	if err := n.check(m.Shape.Layers); err != nil {
+		return err
+	}
+	// numbers of its own: the other parameters are those of a model without memories
+	r := rand.New(rand.NewPCG(seed, 0x71))
+	width := n.Heads * n.Dim
+	fill := func(p *Param, deviation float64) {
+		for i := range p.Values {
+			p.Values[i] = float32(deviation * r.NormFloat64())
+		}
+	}
+	ones := func(p *Param) {
+		for i := range p.Values {
+			p.Values[i] = 1
+		}
+	}
+	fanIn := 1 / math.Sqrt(float64(d))
+	for _, l := range n.Layers {
+		ones(m.param(block(l, "mem_norm.weight"), d))
+		qkv := m.param(block(l, "mem_qkv.weight"), 3*width, d)
+		fill(qkv, fanIn)
+		copy(qkv.Values[width*d:2*width*d], qkv.Values[:width*d])
+		if n.Convolution > 0 {
+			taps := m.param(block(l, "mem_conv.weight"), 3*width, n.Convolution)
+			for i := range 3 * width {
+				at := n.Convolution - 1
+				if i/width == 1 {
+					at = max(0, at-1)
+				}
+				taps.Values[i*n.Convolution+at] = 1
+			}
+		}
+		fill(m.param(block(l, "mem_gates.weight"), 3*n.Heads, d), 0.02)
+		bias := m.param(block(l, "mem_gates.bias"), 3*n.Heads)
+		for i := range bias.Values {
+			bias.Values[i] = [...]float32{beginStep, beginMomentum, beginDecay}[i/n.Heads]
+		}
+		m.newInitial(n, l, fill)
+		ones(m.param(block(l, "mem_read_norm.weight"), width))
+		fill(m.param(block(l, "mem_out_gate.weight"), width, d), fanIn)
+		fill(m.param(block(l, "mem_output.weight"), d, width), 0.6/math.Sqrt(float64(width)))
+	}
+	return nil
+}
+
+// newInitial adds the weights that M begins with: of a linear one nearly zero, else random in hidden layers and zero in the last.
+func (m *Model) newInitial(n *Neural, l int, fill func(p *Param, deviation float64)) {
+	for i := range n.Depth {
+		p := m.param(block(l, initialName(i)), n.Heads, n.Width(i), n.Width(i-1))
+		switch {
+		case n.Depth == 1:
+			fill(p, 0.02)
+		case i < n.Depth-1:
+			fill(p, 1/math.Sqrt(float64(n.Width(i-1))))
+		}
+	}
+	if n.steps() {
+		p := m.param(block(l, "mem_steps.weight"), n.Depth-1, n.Heads)
+		for i := range p.Values {
+			p.Values[i] = beginPart
+		}
+	}
+}
+
+func initialName(layer int) string { return fmt.Sprintf("mem_initial.%d.weight", layer) }
+
+// steps reports whether hidden layers have parts of the step of their own.
+func (n *Neural) steps() bool { return n.LayerSteps && n.Depth > 1 }
+
+// neural adds what the memory of a layer reads.
+func (b *builder) neural(x *gorgonia.Node, l, length int) *gorgonia.Node {
+	n, of := b.m.Shape.Neural, func(name string) *gorgonia.Node { return b.of[block(l, name)] }
+	normed := b.norm(x, block(l, "mem_norm.weight"))
+	rows := b.linear(normed, block(l, "mem_qkv.weight"), "")
+	if n.Convolution > 0 {
+		rows = b.next(func() (*gorgonia.Node, error) { return b.c.Convolution(rows, of("mem_conv.weight"), length) })
+	}
+	rows = b.next(func() (*gorgonia.Node, error) {
+		return b.c.UnitHeads(rows, Heads{Count: n.Heads, Dim: n.Dim, Length: length})
+	})
+	gates := b.linear(normed, block(l, "mem_gates.weight"), block(l, "mem_gates.bias"))
+	var learned gorgonia.Nodes
+	for i := range n.Depth {
+		learned = append(learned, of(initialName(i)))
+	}
+	if n.steps() {
+		learned = append(learned, of("mem_steps.weight"))
+	}
+	read := b.next(func() (*gorgonia.Node, error) {
+		return b.c.Scan(n.Config, length, n.Truncate, rows, gates, learned...)
+	})
+	read = b.next(func() (*gorgonia.Node, error) {
+		return b.c.RMSNormHeads(read, of("mem_read_norm.weight"), n.Dim, n.NormEpsilon)
+	})
+	out := b.linear(normed, block(l, "mem_out_gate.weight"), "")
+	read = b.next(func() (*gorgonia.Node, error) { return b.c.Gate(read, out) })
+	return b.add(x, b.linear(read, block(l, "mem_output.weight"), ""))
+}
