@@ -40,8 +40,11 @@ const (
 func (r *run) fingerprint() (string, error) {
 	what := struct {
 		Recipe Recipe
-		Shape  Shape
-	}{r.recipe, r.model.Shape}
+		Shapes []Shape // the model's, and the stages'
+	}{r.recipe, []Shape{r.model.Shape}}
+	for i := range r.recipe.Stages {
+		what.Shapes = append(what.Shapes, r.recipe.Stages[i].shape(r.model.Shape))
+	}
 	text, err := json.Marshal(what)
 	if err != nil {
 		return "", fmt.Errorf("train: recipe %q: %w", r.recipe.Name, err)

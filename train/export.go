@@ -71,7 +71,10 @@ func (p *Param) tensors(s Shape) []Param {
 	for _, packed := range []struct {
 		name  string
 		parts []string
-	}{{"attn_qkv.", []string{"attn_q.", "attn_k.", "attn_v."}}, {"ffn_gate_up.", []string{"ffn_gate.", "ffn_up."}}} {
+	}{
+		{"attn_qkv.", []string{"attn_q.", "attn_k.", "attn_v."}}, {"ffn_gate_up.", []string{"ffn_gate.", "ffn_up."}},
+		{"mem_qkv.", []string{"mem_q.", "mem_k.", "mem_v."}},
+	} {
 		before, after, found := strings.Cut(p.Name, packed.name)
 		if !found {
 			continue
@@ -90,7 +93,7 @@ func (p *Param) tensors(s Shape) []Param {
 
 // kind is the type that the tensor is written in.
 func (p *Param) kind(matrices quant.Type) quant.Type {
-	small := len(p.Shape) != 2 || slices.ContainsFunc([]string{"mem_fuse.", "mem_conv.", "mem_initial.", "mem_pool_q."}, func(part string) bool {
+	small := len(p.Shape) != 2 || slices.ContainsFunc([]string{"mem_fuse.", "mem_conv.", "mem_initial.", "mem_pool_q.", "mem_steps."}, func(part string) bool {
 		return strings.Contains(p.Name, part)
 	})
 	if small || p.Shape[1]%matrices.BlockLen() != 0 {
@@ -99,22 +102,28 @@ func (p *Param) kind(matrices quant.Type) quant.Type {
 	return matrices
 }
 
-// reversed is a shape with the fastest dimension first.
+// reversed is a shape with the fastest dimension first, and without slowest ones of 1.
 func reversed(shape []int) []int {
 	shape = slices.Clone(shape)
 	slices.Reverse(shape)
+	for len(shape) > 1 && shape[len(shape)-1] == 1 {
+		shape = shape[:len(shape)-1]
+	}
 	return shape
 }
 
 // metadata describes the model: see package model for what the keys mean.
 func (m *Model) metadata(e Export) (*weights.Metadata, error) {
-	s, md := m.Shape, new(weights.Metadata)
+	s, md, context := m.Shape, new(weights.Metadata), e.Context
+	if s.Landmark.Block > 0 {
+		context += context / s.Landmark.Block // positions count landmarks
+	}
 	set := func(key string, value any) error { return md.Set(key, value) }
 	err := errors.Join(
 		set("general.architecture", "mneme"),
 		set("general.name", e.Name),
 		set("mneme.block_count", uint32(s.Layers)),
-		set("mneme.context_length", uint32(e.Context)),
+		set("mneme.context_length", uint32(context)),
 		set("mneme.embedding_length", uint32(s.Dim)),
 		set("mneme.feed_forward_length", uint32(s.Hidden)),
 		set("mneme.attention.head_count", uint32(s.Heads)),
@@ -129,13 +138,87 @@ func (m *Model) metadata(e Export) (*weights.Metadata, error) {
 	return md, err
 }
 
-// describe says what attention sees.
+// describe says what attention sees and what is remembered.
 func (s Shape) describe(set func(key string, value any) error) error {
-	switch {
-	case s.Sight.Window > 0:
-		return errors.Join(set("mneme.attention.kind", "window"), set("mneme.attention.sliding_window", uint32(s.Sight.Window)))
-	case s.Sight.Chunk > 0:
-		return errors.Join(set("mneme.attention.kind", "chunked"), set("mneme.attention.chunk_length", uint32(s.Sight.Chunk)))
+	return errors.Join(s.describeAttention(set), s.describeFifo(set), s.describeNeural(set))
+}
+
+func (s Shape) describeAttention(set func(key string, value any) error) error {
+	if b := s.Landmark.Block; b > 0 {
+		return errors.Join(
+			set("mneme.attention.kind", "landmark"), set("mneme.attention.landmark.block_length", uint32(b)),
+			set("mneme.attention.landmark.token_id", uint32(s.Landmark.Token)),
+			set("mneme.attention.landmark.local", uint32(landmarkLocal)), set("mneme.attention.landmark.blocks", uint32(landmarkBlocks)),
+		)
 	}
-	return set("mneme.attention.kind", "full")
+	kinds, window, chunk := make([]string, s.Layers), 0, 0
+	for l := range kinds {
+		sight := s.sight(l)
+		switch {
+		case s.Fifo != nil:
+			kinds[l], chunk = "chunked", s.Fifo.Chunk
+		case sight.Window > 0:
+			kinds[l], window = "window", sight.Window
+		case sight.Chunk > 0:
+			kinds[l], chunk = "chunked", sight.Chunk
+		default:
+			kinds[l] = "full"
+		}
+		if window > 0 && sight.Window > 0 && sight.Window != window || s.Fifo == nil && chunk > 0 && sight.Chunk > 0 && sight.Chunk != chunk {
+			return fmt.Errorf("train: layer %d sees %+v, one before it another length: a file says one for all", l, sight)
+		}
+	}
+	var err error
+	if window > 0 {
+		err = set("mneme.attention.sliding_window", uint32(window))
+	}
+	if chunk > 0 {
+		err = errors.Join(err, set("mneme.attention.chunk_length", uint32(chunk)))
+	}
+	return errors.Join(err, set("mneme.attention.kind", kinds))
+}
+
+// How a landmark model reads beyond the texts that it was trained with: so many tokens at a time, and blocks that a query opens.
+const (
+	landmarkLocal  = 64
+	landmarkBlocks = 8
+)
+
+func (s Shape) describeFifo(set func(key string, value any) error) error {
+	if s.Fifo == nil {
+		return nil
+	}
+	f, c := s.Fifo, s.fifoConfig()
+	const prefix = "mneme.memory.fifo."
+	return errors.Join(
+		set("mneme.memory.kind", "fifo"), set(prefix+"layers", numbers(f.Layers)), set(prefix+"window", uint32(f.Window)),
+		set(prefix+"slots", uint32(c.Slots)), set(prefix+"chunk_slots", uint32(c.PerChunk)), set(prefix+"head_count", uint32(c.Heads)),
+		set(prefix+"scale", c.Scale), set(prefix+"gate", c.Gate.String()), set(prefix+"pooling", c.Pooling.String()),
+		set(prefix+"previous", c.Previous.String()), set(prefix+"renormalize", f.Renormalize),
+	)
+}
+
+func (s Shape) describeNeural(set func(key string, value any) error) error {
+	if s.Neural == nil {
+		return nil
+	}
+	n := s.Neural
+	const prefix = "mneme.memory.neural."
+	return errors.Join(
+		set("mneme.memory.kind", "neural"), set(prefix+"variant", "lmm"), set(prefix+"layers", numbers(n.Layers)),
+		set(prefix+"head_count", uint32(n.Heads)), set(prefix+"head_length", uint32(n.Dim)), set(prefix+"depth", uint32(n.Depth)),
+		set(prefix+"expansion", uint32(max(n.Expansion, 1))), set(prefix+"chunk", uint32(n.Chunk)), set(prefix+"momentum", n.Momentum),
+		set(prefix+"full_loss", n.FullLoss), set(prefix+"convolution", uint32(n.Convolution)),
+		set(prefix+"step_max", n.MostStep), set(prefix+"momentum_max", n.MostMomentum), set(prefix+"layer_norm_rms_epsilon", n.NormEpsilon),
+		set(prefix+"unit_hidden", n.UnitHidden), set(prefix+"layer_steps", n.LayerSteps), set(prefix+"error_max", n.MostError),
+		set(prefix+"decay_to_initial", n.DecayToInitial),
+	)
+}
+
+func numbers(layers []int) []int32 {
+	list := make([]int32, len(layers))
+	for i, l := range layers {
+		list[i] = int32(l)
+	}
+	return list
 }

@@ -27,9 +27,11 @@ type entry struct {
 	speed      float64 // tokens per second
 	examined   bool
 	recall     float64
+	remembers  bool
+	zeroed     float64
 }
 
-var logHeader = []string{"step", "stage", "tokens", "loss", "rate", "gradient_norm", "tokens_per_second", "recall"}
+var logHeader = []string{"step", "stage", "tokens", "loss", "rate", "gradient_norm", "tokens_per_second", "recall", "recall_zeroed"}
 
 // openLog opens the log of a run of which so many bytes were written when it was kept, and drops what was written after that.
 func openLog(path string, written int64) (l *lossLog, err error) {
@@ -70,13 +72,16 @@ func (l *lossLog) write(e entry) error {
 	if l == nil {
 		return nil
 	}
-	recall := ""
+	recall, zeroed := "", ""
 	if e.examined {
 		recall = strconv.FormatFloat(e.recall, 'f', 4, 64)
 	}
+	if e.examined && e.remembers {
+		zeroed = strconv.FormatFloat(e.zeroed, 'f', 4, 64)
+	}
 	return l.csv.Write([]string{
 		strconv.Itoa(e.step), e.stage, strconv.FormatInt(e.tokens, 10), strconv.FormatFloat(float64(e.loss), 'g', -1, 32),
-		strconv.FormatFloat(e.rate, 'g', 6, 64), strconv.FormatFloat(e.norm, 'g', 6, 64), strconv.FormatFloat(e.speed, 'f', 0, 64), recall,
+		strconv.FormatFloat(e.rate, 'g', 6, 64), strconv.FormatFloat(e.norm, 'g', 6, 64), strconv.FormatFloat(e.speed, 'f', 0, 64), recall, zeroed,
 	})
 }
 

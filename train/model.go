@@ -122,6 +122,20 @@ func NewModel(s Shape, seed uint64) (*Model, error) {
 	return m, nil
 }
 
+// as is the model with the same parameters and another shape, which has use for no others.
+func (m *Model) as(s Shape) *Model { return &Model{Shape: s, Params: m.Params, byName: m.byName} }
+
+// forgetful is the shape in which everything that is read of a memory is zeros, if there is one.
+func (s Shape) forgetful() (without Shape, remembers bool) {
+	remembers = s.Neural != nil || s.Fifo != nil
+	if s.Fifo != nil {
+		f := *s.Fifo
+		f.Layers, s.Fifo = nil, &f
+	}
+	s.Neural = nil
+	return s, remembers
+}
+
 // Parameters is the number of values that are learned.
 func (m *Model) Parameters() (n int64) {
 	for _, p := range m.Params {

@@ -25,9 +25,10 @@ type Stage struct {
 	Length     int // tokens of each
 	Accumulate int // batches whose gradients make one step; 0 means 1
 	Mix        Mix
-	Steps      int     // the most
-	Until      float64 // share of answers that are right at which the stage ends, if that comes first; 0: never
-	Cool       bool    // the learning rate falls in a line from beginning to end
+	Adapt      func(s *Shape) `json:"-"` // what the stage's graphs have in place of the recipe's shape, with the same parameters or fewer; nil: nothing
+	Steps      int            // the most
+	Until      float64        // share of answers that are right at which the stage ends, if that comes first; 0: never
+	Cool       bool           // the learning rate falls in a line from beginning to end
 
 	Every int // steps from one examination to the next; 0: there are none
 	Exam  int // batches of an examination
@@ -48,6 +49,14 @@ func (r *Recipe) rate(s *Stage, step, taken int) float64 {
 		rate *= 1 - (1-r.Final)*done
 	}
 	return rate
+}
+
+// shape is what the graphs of a stage compute, of a model of the recipe.
+func (s *Stage) shape(of Shape) Shape {
+	if s.Adapt != nil {
+		s.Adapt(&of)
+	}
+	return of
 }
 
 func (r *Recipe) check() error {

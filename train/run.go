@@ -34,6 +34,8 @@ type Progress struct {
 	TokensPerSecond float64 // since the run began or went on, without examinations
 	Examined        bool
 	Recall          float64 // share of right answers in the stage's last examination
+	Remembers       bool    // there is a memory …
+	Zeroed          float64 // … and this is the share where all that is read of it is zeros
 }
 
 // Report is what a run came to.
@@ -56,6 +58,10 @@ type StageReport struct {
 	Examined bool
 	Recall   float64 // share of answers that were right in the last examination
 	Reached  bool    // the share that ends the stage; where it has none, that its steps were all taken
+	// Remembers tells that there is a memory; Zeroed is then the share of answers that were right where all that is read of it
+	// is zeros.
+	Remembers bool
+	Zeroed    float64
 }
 
 // TokensPerSecond is the speed of training, without examinations.
@@ -118,18 +124,17 @@ func Run(ctx context.Context, c Compute, recipe Recipe, source Source, options O
 // follow goes on with the stage until it ends.
 func (r *run) follow(ctx context.Context) (err error) {
 	s := &r.recipe.Stages[r.stage]
-	trainer, err := NewTrainer(r.c, r.model, s.Texts, s.Length)
+	shape := s.shape(r.model.Shape)
+	trainer, err := NewTrainer(r.c, r.model.as(shape), s.Texts, s.Length)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, trainer.Close()) }()
-	var examiner *Examiner
-	if s.Every > 0 && s.Exam > 0 {
-		if examiner, err = NewExaminer(r.c, r.model, s.Texts, s.Length); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, examiner.Close()) }()
+	exams, err := r.newExams(s, shape)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, exams.close()) }()
 	if len(r.report.Stages) == r.stage {
 		r.report.Stages = append(r.report.Stages, StageReport{Name: s.Name})
 	}
@@ -138,7 +143,7 @@ func (r *run) follow(ctx context.Context) (err error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		ended, err := r.take(ctx, trainer, examiner, s)
+		ended, err := r.take(ctx, trainer, exams, s)
 		if err != nil {
 			return fmt.Errorf("train: stage %q, step %d: %w", s.Name, r.step+1, err)
 		}
@@ -170,7 +175,7 @@ func (r *run) random(stream uint64, step int) *rand.Rand {
 }
 
 // take takes a step, and examines the model if it is time to. It reports whether the stage has reached what ends it.
-func (r *run) take(ctx context.Context, t *Trainer, e *Examiner, s *Stage) (ended bool, err error) {
+func (r *run) take(ctx context.Context, t *Trainer, e *exams, s *Stage) (ended bool, err error) {
 	r.halfway = true
 	rate := r.recipe.rate(s, r.step, r.report.Steps)
 	texts, start := r.random(streamTexts, r.step), time.Now()
@@ -193,8 +198,13 @@ func (r *run) take(ctx context.Context, t *Trainer, e *Examiner, s *Stage) (ende
 	own.Steps, own.Tokens, own.Seconds, own.Loss = own.Steps+1, own.Tokens+tokens, own.Seconds+took, loss
 	examined := e != nil && (r.step%s.Every == 0 || r.step == s.Steps)
 	if examined {
-		if own.Recall, err = r.examine(ctx, e, s); err != nil {
+		if own.Recall, err = r.examine(ctx, e.with, s); err != nil {
 			return false, err
+		}
+		if own.Remembers = e.without != nil; own.Remembers {
+			if own.Zeroed, err = r.examine(ctx, e.without, s); err != nil {
+				return false, err
+			}
 		}
 		own.Examined = true
 		ended = s.Until > 0 && own.Recall >= s.Until
@@ -202,7 +212,7 @@ func (r *run) take(ctx context.Context, t *Trainer, e *Examiner, s *Stage) (ende
 	}
 	if err := r.log.write(entry{
 		stage: s.Name, step: all.Steps, tokens: all.Tokens, loss: loss, rate: rate, norm: norm, speed: float64(tokens) / took,
-		examined: examined, recall: own.Recall,
+		examined: examined, recall: own.Recall, remembers: own.Remembers, zeroed: own.Zeroed,
 	}); err != nil {
 		return false, err
 	}
@@ -210,10 +220,39 @@ func (r *run) take(ctx context.Context, t *Trainer, e *Examiner, s *Stage) (ende
 	if r.options.Progress != nil {
 		r.options.Progress(Progress{
 			Stage: s.Name, StageNumber: r.stage, Step: all.Steps, Steps: r.recipe.steps(), Tokens: all.Tokens, Loss: loss,
-			TokensPerSecond: float64(r.tokens) / r.seconds, Examined: own.Examined, Recall: own.Recall,
+			TokensPerSecond: float64(r.tokens) / r.seconds, Examined: own.Examined, Recall: own.Recall, Remembers: own.Remembers, Zeroed: own.Zeroed,
 		})
 	}
 	return ended, nil
+}
+
+// exams are of a stage's model, with its memory and, if it has one, without. Nil: the stage has none.
+type exams struct{ with, without *Examiner }
+
+func (r *run) newExams(s *Stage, shape Shape) (e *exams, err error) {
+	if s.Every == 0 || s.Exam == 0 {
+		return nil, nil
+	}
+	e = &exams{}
+	if e.with, err = NewExaminer(r.c, r.model.as(shape), s.Texts, s.Length); err != nil {
+		return nil, err
+	}
+	if without, remembers := shape.forgetful(); remembers {
+		if e.without, err = NewExaminer(r.c, r.model.as(without), s.Texts, s.Length); err != nil {
+			return nil, errors.Join(err, e.with.Close())
+		}
+	}
+	return e, nil
+}
+
+func (e *exams) close() error {
+	if e == nil {
+		return nil
+	}
+	if e.without == nil {
+		return e.with.Close()
+	}
+	return errors.Join(e.with.Close(), e.without.Close())
 }
 
 // examine asks questions, the same ones in each examination of a stage, and returns the share of right answers.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mneme-lm/mneme/train/tales"
 	"github.com/mneme-lm/mneme/weights"
+	"github.com/mneme-lm/mneme/weights/convert"
 )
 
 // Source is where texts come from.
@@ -60,4 +61,6 @@ func mixed(g *tales.Generator, texts, length int, mix Mix) (all []tales.Document
 }
 
 // Describe writes the words as those of a vocabulary of words.
-func (Stories) Describe(md *weights.Metadata) error { return nil }
+func (Stories) Describe(md *weights.Metadata) error {
+	return convert.SetWords(md, tales.Words(), convert.WordRoles{Padding: tales.Pad, Begin: tales.Begin, Landmark: tales.Landmark, Unknown: tales.Unknown, End: -1})
+}
