@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/mneme-lm/mneme/internal/testdata"
+	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/mneme-lm/mneme/weights"
 	"github.com/mneme-lm/mneme/weights/convert"
 	"github.com/mneme-lm/mneme/weights/quant"
@@ -85,7 +86,7 @@ func sameRows(t *testing.T, what string, got, want [][]float32) {
 
 // TestMemoryOfSessions has a session with a memory of chunks read in pieces, go back, be saved, loaded and restored.
 func TestMemoryOfSessions(t *testing.T) {
-	m, tokens := fifoModel(t), fifoText(9*fifoChunk+3)
+	m, tokens := fifoModel(t), fifoText(39*fifoChunk+3)
 	options := []SessionOption{WithKVType(quant.F32)}
 	want := evaluated(t, newSession(t, m, options...), tokens)
 	plan, err := m.Plan(len(tokens), options...)
@@ -93,7 +94,7 @@ func TestMemoryOfSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "session")
-	for _, have := range []int{1, fifoChunk - 1, fifoChunk, 2*fifoChunk + 5, 7 * fifoChunk} {
+	for _, have := range []int{1, fifoChunk - 1, fifoChunk, 2*fifoChunk + 5, 27 * fifoChunk, 31*fifoChunk - 1} {
 		s := newSession(t, m, append(options, WithPrefillBlock(17), WithMemory("fifo"))...)
 		sameRows(t, "before", evaluated(t, s, tokens[:have]), want[:have])
 		if got := s.Stats().Memory.StateBytes; got != plan.StateBytes || got == 0 {
@@ -107,7 +108,7 @@ func TestMemoryOfSessions(t *testing.T) {
 			t.Fatal(err)
 		}
 		sameRows(t, "on", evaluated(t, s, tokens[have:]), want[have:])
-		if err := s.Truncate(8*fifoChunk - 1); !errors.Is(err, ErrLearned) || s.Len() != len(tokens) {
+		if err := s.Truncate(38*fifoChunk - 1); !errors.Is(err, ErrLearned) || s.Len() != len(tokens) {
 			t.Fatalf("behind the chunk: %v, %d tokens", err, s.Len())
 		}
 		rest, err := s.Reuse(tokens) // the last token is read again
@@ -119,7 +120,7 @@ func TestMemoryOfSessions(t *testing.T) {
 			t.Fatal(err)
 		}
 		sameRows(t, "restored", evaluated(t, s, tokens[have:]), want[have:])
-		other := newSession(t, m, options...)
+		other := newSession(t, m, append(options, WithKVStore(filepath.Join(t.TempDir(), "rows")))...)
 		evaluated(t, other, fifoText(40)[5:])
 		if err := other.Load(path); err != nil {
 			t.Fatal(err)
@@ -137,6 +138,49 @@ func TestMemoryOfSessions(t *testing.T) {
 			t.Fatal(err)
 		}
 		sameRows(t, "anew", evaluated(t, s, tokens), want)
+	}
+}
+
+// TestMemoryThatIsBounded is I12 as far as memory goes: what a text takes does not grow with it, and is what was planned.
+func TestMemoryThatIsBounded(t *testing.T) {
+	m := fifoModel(t)
+	const block = 50
+	for _, memory := range []string{"fifo", "none"} {
+		options := []SessionOption{WithPrefillBlock(block), WithMemory(memory)}
+		s, file := newSession(t, m, options...), newSession(t, m, append(options, WithKVStore(filepath.Join(t.TempDir(), "rows")))...)
+		var early, stored Memory
+		for _, n := range []int{1024, 4096, 16384} {
+			for _, x := range []*Session{s, file} {
+				if err := x.Evaluate(t.Context(), fifoText(n)[x.Len():], nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			plan, err := m.Plan(n, options...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mem := s.Stats().Memory
+			if early.RowsSeen == 0 {
+				early, stored = mem, file.Stats().Memory
+			}
+			if mem.KVBytesPeak > plan.KVBytes || mem.KVBytesPeak != early.KVBytesPeak || mem.StateBytes != early.StateBytes || mem.StateBytes != plan.StateBytes {
+				t.Errorf("%s, %d tokens: %+v, at first %+v, planned were %+v", memory, n, mem, early, plan)
+			}
+			if mem.RowsSeen != n || mem.RowsKept > fifoChunk+kvcache.PageRows || mem.RowsEvicted != 0 || mem.Evictions != 0 {
+				t.Errorf("%s, %d tokens: %+v", memory, n, mem)
+			}
+			if got := file.Stats().Memory; got.StoreBytes != stored.StoreBytes || got.StoreBytes == 0 || got.KVBytes != 0 {
+				t.Errorf("%s, %d tokens: %+v in a file, at first %+v", memory, n, got, stored)
+			}
+		}
+	}
+	short, err := m.Plan(1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long, err := m.Plan(1 << 40)
+	if err != nil || long.KVBytes != short.KVBytes || long.StateBytes != short.StateBytes {
+		t.Errorf("planned are %+v for much, %+v for little, %v", long, short, err)
 	}
 }
 

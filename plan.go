@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/internal/sysmem"
 	"github.com/mneme-lm/mneme/kvcache"
 )
@@ -38,6 +39,9 @@ func (m *Model) Plan(tokens int, opts ...SessionOption) (Plan, error) {
 	cfg, rows, err := m.net.Shape(o.rows, method, tokens, o.block)
 	if err != nil {
 		return Plan{}, err
+	}
+	if e != nil && cfg.Local != (kvcache.Local{}) { // a policy chooses from all rows
+		cfg.Local, rows = kvcache.Local{}, tokens
 	}
 	kv, err := m.keyValueBytes(&o, e, rows)
 	if err != nil {
@@ -75,6 +79,9 @@ func (m *Model) Plan(tokens int, opts ...SessionOption) (Plan, error) {
 	}
 	if method != nil && method.Retrieval != nil && tokens > method.Retrieval.Rows { // blocks may be smaller than pages
 		rows = max(rows, method.Retrieval.MostSpans(method.Retrieval.Unsealed(block))*kvcache.PageRows)
+	}
+	if cfg.Local != (kvcache.Local{}) { // rows that are gone count where softmaxes start anew
+		rows = min(tokens, rows+(attention.SegmentSpans-1)*kvcache.PageRows)
 	}
 	p.ScratchBytes += m.net.ScratchBytes(block, logits, rows, m.runner.Threads())
 	return p, nil

@@ -60,14 +60,16 @@ type Stats struct {
 type Memory struct {
 	KVBytes     int64 `json:"kv_bytes"`
 	KVBytesPeak int64 `json:"kv_bytes_peak"`
-	RowsKept    int   `json:"rows_kept"` // per KV head, on the average over layers and heads
+	RowsKept    int   `json:"rows_kept"` // per KV head, on the average over layers and heads, without those that no query would see
 	RowsSeen    int   `json:"rows_seen"`
 	StateBytes  int64 `json:"state_bytes"`
 	StoreBytes  int64 `json:"store_bytes,omitempty"` // of keys and values in a file, see WithKVStore
 
-	Policy      string `json:"policy"`
-	Evictions   int    `json:"evictions"`    // how often rows were dropped
-	RowsEvicted int64  `json:"rows_evicted"` // over all layers and heads
+	Policy string `json:"policy"`
+	// What a policy dropped. Rows that go because no query sees that far back, where all layers of the model attend to chunks or
+	// windows, would never have been read again, and do not count.
+	Evictions   int   `json:"evictions"`    // how often rows were dropped
+	RowsEvicted int64 `json:"rows_evicted"` // over all layers and heads
 }
 
 func newSessionOptions(opts []SessionOption) (sessionOptions, error) {
@@ -161,7 +163,8 @@ func (s *Session) Tokens() []int32 {
 }
 
 // Truncate takes the text back to its first n tokens. A text whose rows were dropped from the cache since then, or their
-// keys pruned, cannot be taken back, but to its beginning: that is an error (ErrEvicted), and changes nothing. A text that a
+// keys pruned, cannot be taken back, but to its beginning: that is an error (ErrEvicted), and changes nothing. Where all layers
+// of the model attend to chunks or windows, rows are gone that are behind the last token's chunk, or its window and a page. A text that a
 // memory has learned from cannot be taken back either (ErrLearned); one of kind fifo allows it to where the chunk of the last
 // token begins. See Snapshot.
 func (s *Session) Truncate(n int) error {

@@ -70,7 +70,7 @@ func (s *Scratch) full(impl *kernels.Implementation, q *Queries, view *kvcache.V
 	m := len(q.Positions) * q.Heads
 	total := s.partial(&s.total, m, view)
 	s.pack(q, view)
-	first := p.firstSpan(q, view) / segmentSpans(view)
+	first := (gone(view) + p.firstSpan(q, view)) / segmentSpans(view)
 	for segment := first; segment < Segments(view); segment++ {
 		if segment == first {
 			s.segment(impl, q, view, segment, p, total)
@@ -97,8 +97,11 @@ func segmentSpans(view *kvcache.View) int {
 // Segments is the number of segments of a view.
 func Segments(view *kvcache.View) int {
 	each := segmentSpans(view)
-	return (len(view.Spans) + each - 1) / each
+	return (gone(view) + len(view.Spans) + each - 1) / each
 }
+
+// gone is the number of spans of the first segment that are not there any more.
+func gone(view *kvcache.View) int { return view.Dropped % segmentSpans(view) }
 
 // Segment attends to one segment of the view. Merging the partial results of all of them in order, the first one first,
 // gives what Full gives, bit for bit.
@@ -109,8 +112,8 @@ func Segment(impl *kernels.Implementation, q *Queries, view *kvcache.View, segme
 }
 
 func (s *Scratch) segment(impl *kernels.Implementation, q *Queries, view *kvcache.View, segment int, p *Params, to Partial) {
-	each := segmentSpans(view)
-	for i := max(segment*each, p.firstSpan(q, view)); i < min((segment+1)*each, len(view.Spans)); i++ {
+	each, gone := segmentSpans(view), gone(view)
+	for i := max(segment*each-gone, p.firstSpan(q, view)); i < min((segment+1)*each-gone, len(view.Spans)); i++ {
 		if i+1 < len(view.Spans) {
 			expect(impl, &view.Spans[i+1])
 		}

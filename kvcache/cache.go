@@ -27,6 +27,7 @@ type Config struct {
 	Marks            int        // numbers that go with each row, for a policy
 	Pruned           int        // channels that keys do without once their rows are old; 0: they keep all
 	Index            Index      // how older rows are summarized
+	Local            Local      // how far back queries see
 }
 
 // rowBytes returns the sizes of a stored key and value.
@@ -47,6 +48,9 @@ func (c Config) rowBytes() (key, value int, err error) {
 	}
 	if c.Index.Summary != NoSummary && (c.Pruned > 0 || c.Marks > 0) {
 		return 0, 0, fmt.Errorf("kvcache: rows that a policy drops or prunes cannot be in blocks")
+	}
+	if err := c.Local.check(c); err != nil {
+		return 0, 0, err
 	}
 	if key, err = c.Type.RowBytes(c.KeyDim); err != nil {
 		return 0, 0, fmt.Errorf("kvcache: keys of a head: %w", err)
@@ -337,8 +341,7 @@ func (c *Cache) Truncate(n int) error {
 	for i := range c.lists {
 		l := &c.lists[i]
 		if n == 0 {
-			l.cut(0)
-			l.channels = nil
+			l.clear()
 			continue
 		}
 		l.cut(l.rows() - drop)

@@ -12,7 +12,7 @@ type list struct {
 	view         View
 	summaries    summaries
 	sealing      *summarizer // nil: no block was made yet
-	dropped      int         // rows that were dropped from the beginning, see Cache.DropOld
+	dropped      int         // rows that were dropped from the beginning, see Cache.DropOld and Cache.DropUnseen
 	index        IndexView
 	cfg          *Config
 }
@@ -28,9 +28,9 @@ func (l *list) position(i int) int32 {
 	return l.wide.position(i - l.narrow.rows)
 }
 
-// last is the largest position of the rows, -1 if there are none.
+// last is the largest position of the rows, or of those before them, -1 if there are none.
 func (l *list) last() int32 {
-	n, last := l.rows(), int32(-1)
+	n, last := l.rows(), int32(l.dropped)-1
 	first := n - 1
 	if l.wide.clustered && n == l.summaries.sealed {
 		first = n - l.cfg.Index.Segment
@@ -53,10 +53,15 @@ func (l *list) extend(positions []int32) {
 	l.refresh(had)
 }
 
+// clear drops all rows: there never were any.
+func (l *list) clear() {
+	l.dropped, l.channels = 0, nil
+	l.cut(0)
+}
+
 // cut drops all rows but the first n.
 func (l *list) cut(n int) {
 	if n == 0 {
-		l.dropped = 0
 		l.summaries.cut(0, 0)
 		l.refreshIndex()
 	} else if n < l.summaries.sealed {
@@ -83,6 +88,7 @@ func (l *list) refreshIndex() {
 // refresh brings the view up to date from a row on.
 func (l *list) refresh(first int) {
 	v, narrow := &l.view, len(l.narrow.pages)
+	v.Dropped = l.dropped / PageRows
 	from := first / PageRows
 	if first >= l.narrow.rows {
 		from = narrow + (first-l.narrow.rows)/PageRows

@@ -30,10 +30,11 @@ func (x Index) begun(rows int) int { return (rows + x.Block - 1) / x.Block }
 func (l *list) dropPages(n int) {
 	l.wide.dropPages(n)
 	l.dropped += n * PageRows
-	x := &l.summaries
-	x.sealed -= n * PageRows
-	x.blocks.dropPages((l.cfg.Index.begun(l.dropped) - x.dropped(l.cfg.Index)) / PageRows)
-	l.refreshIndex()
+	if x := &l.summaries; l.cfg.Index.Summary != NoSummary {
+		x.sealed -= n * PageRows
+		x.blocks.dropPages((l.cfg.Index.begun(l.dropped) - x.dropped(l.cfg.Index)) / PageRows)
+		l.refreshIndex()
+	}
 	l.refresh(0)
 }
 

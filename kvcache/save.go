@@ -34,7 +34,7 @@ import (
 //	4·blocks    the numbers that their first rows were given, int32; then their pages, as below
 //	4·groups    the first blocks of groups, int32; then their pages
 //
-// Of such a cache, rows that were seen and are not there are the first ones.
+// Of such a cache, and of one whose queries do not see far (Config.Local), rows that were seen and are not there are the first ones.
 //
 // The second is the pages of each layer and KV head, narrow ones first, one after the other, each with its keys and then its
 // values as they lie in memory. What is beyond the last row is zeros.
@@ -181,6 +181,9 @@ func (r *snapshotReader) read() (*Snapshot, error) {
 		}
 	}
 	if err := s.checkIndex(); err != nil {
+		return nil, err
+	}
+	if err := s.checkLocal(); err != nil {
 		return nil, err
 	}
 	if len(r.rows) > 0 || len(r.pages) > 0 {

@@ -97,7 +97,7 @@ func (c *Cache) Restore(s *Snapshot) error {
 		return fmt.Errorf("kvcache: a snapshot of a cache of shape %+v does not fit one of %+v", s.cfg, c.cfg)
 	}
 	for i := range c.lists {
-		c.lists[i].cut(0)
+		c.lists[i].clear()
 	}
 	c.Trim()
 	for i := range c.lists {

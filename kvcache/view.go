@@ -51,6 +51,9 @@ type View struct {
 	Spans                []Span
 	// SegmentSpans is the number of spans after which the softmax over the rows starts anew; 0: attention.SegmentSpans.
 	SegmentSpans int
+	// Dropped is the number of spans before the first one that are gone. They count where the softmax starts anew, so that
+	// what is attended to the others has the same bits without them.
+	Dropped int
 }
 
 // Key returns the number of channels of the keys of a span, and the size of a stored one.

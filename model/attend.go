@@ -64,7 +64,7 @@ func (a *attending) resize(m *Model, rows []Row, threads int) {
 			continue
 		}
 		a.tiles = append(a.tiles, tile{first: i, rows: 1})
-		longest = max(longest, rows[i].Sequence.mostSpans())
+		longest = max(longest, rows[i].Sequence.mostSpans()+rows[i].Sequence.Cache.View(0, 0).Dropped%attention.SegmentSpans)
 		a.retrieves = a.retrieves || rows[i].Sequence.retrieves()
 	}
 	a.watch(rows)

@@ -62,6 +62,7 @@ func (r *Runner) fill(s *Sequence, rows, block int) (dropped int64, err error) {
 		if first += n; first%block != 0 && first < rows {
 			continue
 		}
+		s.Cache.DropUnseen()
 		gone, err := r.Evict(s, 0)
 		if err != nil {
 			return dropped, err

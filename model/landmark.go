@@ -76,7 +76,7 @@ func (s *Sequence) Landmark() (token int32, ok bool) {
 // MostRows is the most rows per KV head that the sequence has while so many tokens are read, block tokens at a time.
 func (s *Sequence) MostRows(tokens, block int) int {
 	if s.landmarks == nil {
-		return tokens
+		return s.Cache.Config().Local.MostRows(tokens, block)
 	}
 	return s.landmarks.MostRows(tokens, block)
 }

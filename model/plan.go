@@ -39,12 +39,16 @@ func (m *Model) ScratchBytes(rows, logits, cached, threads int) int64 {
 }
 
 // Shape is the shape of the cache of a sequence that attends by a method, nil: as the model says, and the most rows that it has
-// while so many tokens are read, block tokens at a time.
+// while so many tokens are read, block tokens at a time, by a sequence that has no policy.
 func (m *Model) Shape(rows quant.Type, asked *attention.Method, tokens, block int) (kvcache.Config, int, error) {
 	cfg := m.CacheConfig(rows)
 	method, err := m.method(asked)
-	if err != nil || method == nil {
+	if err != nil {
 		return cfg, tokens, err
+	}
+	if method == nil {
+		cfg.Local = m.local()
+		return cfg, cfg.Local.MostRows(tokens, block), nil
 	}
 	cfg.Index = method.Index()
 	if method.Landmarks != nil {

@@ -137,6 +137,9 @@ func (r *Runner) run(rows []Row, stop *atomic.Bool, hidden bool, each func(row i
 			}
 		}
 	}
+	for s := range r.before {
+		s.Cache.DropUnseen()
+	}
 	r.forget()
 	return nil
 }

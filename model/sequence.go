@@ -71,6 +71,9 @@ func (m *Model) NewSequence(o SequenceOptions) (*Sequence, error) {
 			return nil, fmt.Errorf("model: attention %s finds rows by their blocks, and policy %s drops rows out of them: choose one of the two", method.Name(), o.Eviction.Name())
 		}
 	}
+	if method == nil && o.Eviction == nil {
+		cfg.Local = m.local()
+	}
 	cache, err := kvcache.NewIn(o.Store, cfg)
 	if err != nil {
 		return nil, err
@@ -95,6 +98,25 @@ func (m *Model) NewSequence(o SequenceOptions) (*Sequence, error) {
 // CacheConfig is the shape of the model's KV cache.
 func (m *Model) CacheConfig(rows quant.Type) kvcache.Config {
 	return kvcache.Config{Layers: m.Layers, Heads: m.KVHeads, KeyDim: m.KeyDim, ValueDim: m.ValueDim, Type: rows}
+}
+
+// local is how far back queries see, where the model says that they do not see far in any layer: then the cache need not grow with
+// the text. Rows that a policy is to choose from stay, and so do those of other architectures' windows.
+func (m *Model) local() (x kvcache.Local) {
+	if len(m.AttentionKinds) == 0 {
+		return x
+	}
+	for _, kind := range m.AttentionKinds {
+		switch kind {
+		case AttentionWindow:
+			x.Window = m.SlidingWindow
+		case AttentionChunked:
+			x.Chunk = m.ChunkLength
+		default:
+			return kvcache.Local{}
+		}
+	}
+	return x
 }
 
 // packed reports whether keys are stored before RoPE, to be rotated to positions without gaps. As long as no row was dropped
