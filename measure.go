@@ -27,8 +27,8 @@ func (m *Model) Work(context int, logits bool, opts ...SessionOption) (model.Wor
 	return m.net.Work(o.rows, method, context, logits)
 }
 
-// Fill is for benchmarks: it gives an empty session a past of so many tokens, by writing noise into its cache, without
-// the time that reading them would take. What the model says after it means nothing, but takes as long as after any
+// Fill is for benchmarks: it gives an empty session a past of so many tokens, by writing noise into its cache and its memories,
+// without the time that reading them would take. What the model says after it means nothing, but takes as long as after any
 // other text of that length. The noise is the same each time; Tokens tells of as many tokens with id 0. On an error the
 // session stays empty.
 func (s *Session) Fill(tokens int) error {

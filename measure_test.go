@@ -2,6 +2,7 @@ package mneme
 
 import (
 	"errors"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -95,5 +96,37 @@ func TestWork(t *testing.T) {
 	}
 	if _, err := m.Work(-1, true); err == nil {
 		t.Error("a negative context was accepted")
+	}
+}
+
+// A session with a memory has a past of noise, too: it goes on, is saved, loaded and planned as any other.
+func TestFillWithMemory(t *testing.T) {
+	for name, m := range map[string]*Model{"fifo": fifoModel(t), "neural": neuralModel(t, 1), "neural, deep": neuralModel(t, 3)} {
+		for _, n := range []int{1, 12, 1000} {
+			s := newSession(t, m, WithKVType(quant.F32))
+			if err := s.Fill(n); err != nil {
+				t.Fatal(err)
+			}
+			plan, err := m.Plan(n, WithKVType(quant.F32))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if mem := s.Stats().Memory; mem.StateBytes != plan.StateBytes || mem.KVBytes > plan.KVBytes || mem.RowsSeen != n {
+				t.Errorf("%s, %d tokens: %+v, planned are %+v", name, n, mem, plan)
+			}
+			path := filepath.Join(t.TempDir(), "session")
+			if err := s.Save(path); err != nil {
+				t.Fatal(err)
+			}
+			want := evaluated(t, s, fifoText(40))
+			if slices.ContainsFunc(want[39], func(v float32) bool { return v-v != 0 }) {
+				t.Errorf("%s: %v", name, want[39][:4])
+			}
+			other := newSession(t, m, WithKVType(quant.F32))
+			if err := other.Load(path); err != nil {
+				t.Fatal(err)
+			}
+			sameRows(t, name, evaluated(t, other, fifoText(40)), want)
+		}
 	}
 }

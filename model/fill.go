@@ -15,16 +15,14 @@ const noiseDeviation = 1. / 16
 // Fill gives an empty sequence rows of noise, at positions 0 to rows−1, without a forward pass: for measurements that
 // depend on how much there is in the cache, not on what. The noise is the same each time. If the sequence has a budget,
 // rows are dropped after every block, and how many is returned; the policy has observed nothing. If it opens a part of its
-// rows, the others are in blocks, as before the next batch. On an error the sequence stays empty.
+// rows, the others are in blocks, as before the next batch. Its memories took in noise as well. On an error the sequence stays
+// empty.
 func (r *Runner) Fill(s *Sequence, rows, block int) (dropped int64, err error) {
 	if n := s.Cache.Seen(); n > 0 {
 		return 0, fmt.Errorf("model: noise is for an empty sequence, this one has %d rows", n)
 	}
 	if rows == 0 {
 		return 0, nil
-	}
-	if s.memories != nil {
-		return 0, fmt.Errorf("model: noise in the cache of a sequence that also has a memory, which would stay empty")
 	}
 	if rows < 0 || rows > math.MaxInt32 {
 		return 0, fmt.Errorf("model: a past of %d rows: want none, or as many as positions can count", rows)
@@ -41,8 +39,11 @@ func (r *Runner) Fill(s *Sequence, rows, block int) (dropped int64, err error) {
 	if err == nil {
 		err = r.sealOne(s)
 	}
+	if err == nil {
+		err = r.fillMemories(s, rows)
+	}
 	if err != nil {
-		if err := s.Cache.Truncate(0); err != nil {
+		if err := s.Truncate(0); err != nil {
 			return 0, err
 		}
 	}

@@ -1,12 +1,14 @@
 package model
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"slices"
 	"testing"
 
 	"github.com/mneme-lm/mneme/kvcache"
+	"github.com/mneme-lm/mneme/memory/fifo"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
@@ -100,4 +102,37 @@ func fillNoise(t *testing.T, s *Sequence, rows int) error {
 	t.Helper()
 	_, err := newRunner(t, s.model, 1).Fill(s, rows, 512)
 	return err
+}
+
+// A memory that took in noise is one that its text could have left, however long that is, and the text goes on.
+func TestFillOfMemories(t *testing.T) {
+	for name, m := range fifoModels(t) {
+		r := newRunner(t, m, 1)
+		for _, rows := range []int{1, fifoChunk, 2*fifoChunk + 1, 3000, 40000} {
+			var want [][]float32
+			for range 2 {
+				s := newSequence(t, m, quant.F16)
+				if err := fillNoise(t, s, rows); err != nil {
+					t.Fatal(err)
+				}
+				saved := s.Memories().Save()
+				restored, err := s.ReadMemories(saved, rows)
+				if err != nil {
+					t.Fatalf("%s, %d rows: %v", name, rows, err)
+				}
+				chunks, groups := (rows-1)/fifoChunk, m.Fifo.Slots/m.Fifo.PerChunk
+				if got := s.memories[1].(*fifo.Bank).Filled(); got != min(chunks, groups)*m.Fifo.PerChunk {
+					t.Errorf("%s: %d slots are filled after %d rows", name, got, rows)
+				}
+				got := forward(t, r, s, text(30, 1), rows)
+				if want == nil {
+					want = got
+				}
+				sameBits(t, name, got, want)
+				if !bytes.Equal(restored.Save(), saved) {
+					t.Errorf("%s: a memory changes when it is saved", name)
+				}
+			}
+		}
+	}
 }
