@@ -21,7 +21,7 @@ func allocations(f func()) float64 {
 // A token is decoded in memory that is there already: what its layers need, in the runner, was made for the first
 // token, and the cache grows only by whole pages.
 func TestDecodingDoesNotAllocate(t *testing.T) {
-	for _, name := range shapes() {
+	for _, name := range allShapes() {
 		for _, weights := range []quant.Type{quant.F32, quant.BF16, quant.Q4_0, quant.Q8_0} {
 			m := synthModel(t, name, weights)
 			for _, rows := range []quant.Type{quant.F32, quant.F16, quant.Q8_0} {
@@ -71,7 +71,7 @@ func decodeWithoutAllocating(t *testing.T, m *Model, rows quant.Type, threads in
 // A batch that gathers rows of several sequences is no different.
 func TestDecodingTogetherDoesNotAllocate(t *testing.T) {
 	const texts, tokens = 5, 20
-	for _, name := range shapes() {
+	for _, name := range allShapes() {
 		m := synthModel(t, name, quant.Q8_0)
 		r := newRunner(t, m, 2)
 		var batch []Row

@@ -221,15 +221,15 @@ func (p *pass) rememberRound(l *layer, round []piece) {
 	p.w.Barrier()
 }
 
-// fuseRow weighs the paths of a row. Reads of a memory that is not there, or of one that is empty, are zeros.
+// fuseRow weighs the paths of a row. Reads of a memory that is not there, or of one that is empty, are zeros. A sequence that leaves
+// its memory out has an empty one for as long as others have.
 func (p *pass) fuseRow(f *fused, i int) {
 	m := p.model
 	out, full := p.attended.Row(i), row(p.fullPath, i, m.Heads*m.ValueDim)
+	empty := f.memory == nil || int(p.batch[i].Position) < m.Fifo.Chunk // nothing is summarized yet
 	var read []float32
-	empty := f.memory == nil
-	if memories := p.batch[i].Sequence.memories; !empty && memories != nil {
+	if !empty && p.batch[i].Sequence.memories != nil {
 		read = row(p.memoryPath, i, m.Heads*m.ValueDim)
-		empty = int(p.batch[i].Position) < m.Fifo.Chunk // nothing is summarized yet
 	}
 	for h := range m.Heads {
 		from, to := h*m.ValueDim, (h+1)*m.ValueDim

@@ -69,9 +69,14 @@ func fifoTensors(gates int, without ...string) (list []weights.Tensor) {
 	return list
 }
 
+func fifoFile(t *testing.T, change map[string]any, tensors []weights.Tensor) *weights.File {
+	t.Helper()
+	return edited(t, synthFile(t, "mneme-tiny", quant.F32), edit{set: fifoKeys(change), add: tensors})
+}
+
 func fifoModelOf(t *testing.T, change map[string]any, tensors []weights.Tensor) *Model {
 	t.Helper()
-	m, err := Load(edited(t, synthFile(t, "mneme-tiny", quant.F32), edit{set: fifoKeys(change), add: tensors}))
+	m, err := Load(fifoFile(t, change, tensors))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +96,7 @@ func fifoModels(t *testing.T) map[string]*Model {
 	}
 }
 
-// TestFifoInAnyBatches has texts come in whatever pieces, beside others and with any number of threads: nothing changes by a bit.
+// TestFifoInAnyBatches is I8: it has texts come in whatever pieces, beside others and with any number of threads: nothing changes by a bit.
 func TestFifoInAnyBatches(t *testing.T) {
 	for name, m := range fifoModels(t) {
 		const texts, length = 3, 5*fifoChunk + 5
@@ -160,15 +165,18 @@ func TestFifoRemembers(t *testing.T) {
 	}
 }
 
-// TestFifoOfOnePath is I1 and I2: with all the weight on one of the first two paths, or with windows as long as chunks, it is
-// attention to chunks of that length.
+// TestFifoOfOnePath is I1, I2 and I11: with all the weight on one of the first two paths, or with windows as long as chunks, it is
+// attention to chunks of that length, and with one chunk for all of the text full attention. The models that do the same have
+// positions in the text, and not in the chunk.
 func TestFifoOfOnePath(t *testing.T) {
 	none := float32(math.Inf(-1))
 	for _, c := range []struct {
 		logits        []float32
-		window, chunk uint32 // chunk: of the model that does the same
+		length        uint32 // of a chunk
+		window, chunk uint32 // chunk: of the model that does the same, 0: full attention
 	}{
-		{[]float32{0, none, none}, 4, fifoChunk}, {[]float32{none, 0, none}, 4, 4}, {[]float32{none, 0, none}, 1, 1}, {[]float32{0.3, 1, none}, fifoChunk, fifoChunk},
+		{[]float32{0, none, none}, fifoChunk, 4, fifoChunk}, {[]float32{none, 0, none}, fifoChunk, 4, 4}, {[]float32{none, 0, none}, fifoChunk, 1, 1},
+		{[]float32{0.3, 1, none}, fifoChunk, fifoChunk, fifoChunk}, {[]float32{0, none, none}, 96, 4, 0},
 	} {
 		tensors := fifoTensors(3, "pool_q.weight", "pool_k.weight", "fuse.weight")
 		for layer := range 2 {
@@ -176,9 +184,13 @@ func TestFifoOfOnePath(t *testing.T) {
 			x.Shape = []int{1, 3}
 			tensors = append(tensors, x)
 		}
-		m := fifoModelOf(t, map[string]any{"memory.fifo.window": c.window}, tensors)
+		m := fifoModelOf(t, map[string]any{"memory.fifo.window": c.window, "attention.chunk_length": c.length}, tensors)
+		kind := "chunked"
+		if c.chunk == 0 {
+			kind = "full"
+		}
 		plain, err := Load(edited(t, synthFile(t, "mneme-tiny", quant.F32), edit{set: map[string]any{
-			"mneme.attention.kind": "chunked", "mneme.attention.chunk_length": c.chunk,
+			"mneme.attention.kind": kind, "mneme.attention.chunk_length": c.chunk,
 		}}))
 		if err != nil {
 			t.Fatal(err)

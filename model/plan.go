@@ -17,7 +17,7 @@ func (m *Model) ScratchBytes(rows, logits, cached, threads int) int64 {
 	floats := rows*(2*m.Embedding+m.Heads*m.KeyDim+m.KVHeads*(m.KeyDim+m.ValueDim)+m.Rope.Dimensions) +
 		2*threads*(m.FeedForward+rows*matrixGrain) + logits*m.Vocabulary
 	if m.Fifo.Slots > 0 {
-		floats += 2 * rows * m.Heads * m.ValueDim
+		floats += 2*rows*m.Heads*m.ValueDim + threads*m.Fifo.ScratchValues(rows)
 	}
 	learns := len(m.Neural.Layers) > 0
 	if learns {

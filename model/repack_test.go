@@ -13,7 +13,7 @@ import (
 // TestRepackedLogitsAreTheSame: every way through a model, with matrices of every type, gives the same bits from packed
 // matrices as from stored ones.
 func TestRepackedLogitsAreTheSame(t *testing.T) {
-	for _, name := range shapes() {
+	for _, name := range allShapes() {
 		for _, typ := range []quant.Type{quant.Q4_0, quant.Q8_0, quant.Q4_K, quant.Q6_K, quant.Q5_K, quant.F16} {
 			t.Run(fmt.Sprint(name, typ), func(t *testing.T) {
 				t.Parallel()
@@ -46,7 +46,7 @@ func TestRepackedLogitsAreTheSame(t *testing.T) {
 
 // TestRepacking: every matrix of a product is either packed or counted among those that are not.
 func TestRepacking(t *testing.T) {
-	for _, name := range shapes() {
+	for _, name := range allShapes() {
 		for _, typ := range []quant.Type{quant.Q4_0, quant.F32} {
 			m := synthModel(t, name, typ)
 			var all, tables int64

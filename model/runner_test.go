@@ -27,7 +27,7 @@ func sameLogits(t *testing.T, what string, got, want []float32) {
 }
 
 func TestPrefillInPiecesIsPrefillAtOnce(t *testing.T) {
-	for _, name := range shapes() {
+	for _, name := range allShapes() {
 		for _, typ := range []quant.Type{quant.F32, quant.Q8_0} {
 			t.Run(fmt.Sprint(name, typ), func(t *testing.T) {
 				t.Parallel()
@@ -54,7 +54,7 @@ func TestPrefillInPiecesIsPrefillAtOnce(t *testing.T) {
 }
 
 func TestSequencesInOneBatchAreAlone(t *testing.T) {
-	for _, name := range shapes() {
+	for _, name := range allShapes() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := synthModel(t, name, quant.Q8_0)
@@ -102,7 +102,7 @@ func TestSequencesInOneBatchAreAlone(t *testing.T) {
 }
 
 func TestThreadsChangeNoBit(t *testing.T) {
-	for _, name := range shapes() {
+	for _, name := range allShapes() {
 		for _, typ := range []quant.Type{quant.F16, quant.Q4_0} {
 			m := synthModel(t, name, typ)
 			one, many := newRunner(t, m, 1), newRunner(t, m, 0)
@@ -222,7 +222,7 @@ func TestForwardAfterClose(t *testing.T) {
 }
 
 func TestScratchBytes(t *testing.T) {
-	for _, name := range shapes() {
+	for _, name := range allShapes() {
 		for _, typ := range []quant.Type{quant.F32, quant.BF16, quant.Q8_0} {
 			m := synthModel(t, name, typ)
 			var s scratch
@@ -232,7 +232,7 @@ func TestScratchBytes(t *testing.T) {
 				batch[i].Sequence, batch[i].Logits = seq, i < 5
 			}
 			s.resize(m, batch, 2, true)
-			got := 4 * int64(len(s.hidden)+len(s.q)+len(s.k)+len(s.v)+len(s.change)+len(s.cos)+len(s.sin)+len(s.logits)+len(s.positions))
+			got := 4 * int64(len(s.hidden)+len(s.q)+len(s.k)+len(s.v)+len(s.change)+len(s.cos)+len(s.sin)+len(s.logits)+len(s.positions)+len(s.fullPath)+len(s.memoryPath))
 			r := &s.routing
 			got += 4 * int64(len(r.scores)+len(r.chosen)+len(r.weight)+len(r.path)+len(r.rowOf)+len(r.number)+len(r.first)+len(r.paths))
 			for _, x := range []*struct {

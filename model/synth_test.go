@@ -3,6 +3,7 @@ package model
 import (
 	"bytes"
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/mneme-lm/mneme/kernels"
@@ -21,6 +22,9 @@ func shapes() []string {
 	}
 	return tinyShapes
 }
+
+// allShapes are those and one with a memory of chunks, which methods and policies are not for.
+func allShapes() []string { return append(slices.Clone(shapes()), "mneme-fifo-tiny") }
 
 // synthFile makes a random model in memory.
 func synthFile(t *testing.T, name string, typ quant.Type) *weights.File {

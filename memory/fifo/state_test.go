@@ -141,3 +141,21 @@ func BenchmarkToken(b *testing.B) {
 		})
 	}
 }
+
+func TestScratchValues(t *testing.T) {
+	for _, c := range shapes() {
+		r := rand.New(rand.NewPCG(5, 22))
+		l := newLayer(t, c, randomWeights(r, c, true, true))
+		impl, b, s := kernels.Implementations()[0], l.NewBank(), newScratch()
+		for _, rows := range []int{5, 3 * c.Chunk} {
+			x, out := randoms(r, rows*c.Dim, 1), make([]float32, rows*c.Width())
+			for range 7 {
+				feed(t, impl, b, x, s, func(_, n int) { b.Read(impl, out, c.Width(), out, c.Width(), n, 0, s) })
+			}
+			got := cap(s.scores) + cap(s.pooled) + cap(s.mixed) + cap(s.before) + cap(s.gates)
+			if want := c.ScratchValues(rows); got > want || got < want/2 {
+				t.Errorf("%+v: %d values for %d rows, want at most %d", c, got, rows, want)
+			}
+		}
+	}
+}

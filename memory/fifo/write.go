@@ -21,6 +21,15 @@ type Scratch struct {
 // NewScratch makes memory for a thread.
 func NewScratch(s *kernels.Scratch) *Scratch { return &Scratch{kernels: s} }
 
+// ScratchValues is the most values that the scratch has where a bank is read for so many rows at a time.
+func (c *Config) ScratchValues(rows int) int {
+	scores := min(rows, c.Chunk) * kernels.WholeGroups(c.Slots)
+	if c.Pooling == PoolQuery {
+		scores = max(scores, c.PerChunk*kernels.WholeGroups(c.Chunk))
+	}
+	return scores + (3+c.Gate.Matrices())*c.PerChunk*c.Dim
+}
+
 func grow(p *[]float32, n int) []float32 {
 	if cap(*p) < n {
 		*p = make([]float32, n)

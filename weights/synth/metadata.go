@@ -62,7 +62,10 @@ func (s Shape) hyperparameters() []pair {
 	if s.SlidingWindow > 0 {
 		pairs = append(pairs, pair{"attention.sliding_window", uint32(s.SlidingWindow)})
 	}
-	if s.Arch == "mneme" {
+	switch {
+	case s.Fifo.Slots > 0:
+		pairs = append(pairs, s.fifoParameters()...)
+	case s.Arch == "mneme":
 		pairs = append(pairs, pair{"attention.kind", s.attentionKinds()})
 	}
 	if s.Experts > 0 {

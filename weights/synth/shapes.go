@@ -25,6 +25,7 @@ type Shape struct {
 	Experts       int  // 0: none; only llama
 	ExpertsUsed   int  // experts that each token is sent to
 	SlidingWindow int  // 0: none; only gemma2, phi3 and mneme
+	Fifo          Fifo // only mneme
 	Tied          bool // the token embeddings serve as the output matrix
 }
 
@@ -33,6 +34,9 @@ var shapes = []Shape{
 	// The TinyStories model of 15 million parameters.
 	{Name: "llama-15m", Arch: "llama", Layers: 6, Embedding: 288, FeedForward: 768, Heads: 6, KVHeads: 6, Vocab: 32000,
 		Context: 2048, RopeBase: 1e4, NormEps: 1e-5, Tied: true},
+	// The same with a memory of chunks of 512 tokens in the last three layers.
+	{Name: "mneme-fifo-15m", Arch: "mneme", Layers: 6, Embedding: 288, FeedForward: 768, Heads: 6, KVHeads: 6, Vocab: 32000,
+		Context: 2048, RopeBase: 1e4, NormEps: 1e-5, Tied: true, Fifo: Fifo{Chunk: 512, Window: 64, Slots: 128, PerChunk: 8}},
 	{Name: "llama-160m", Arch: "llama", Layers: 12, Embedding: 768, FeedForward: 2048, Heads: 12, KVHeads: 12, Vocab: 32000,
 		Context: 2048, RopeBase: 1e4, NormEps: 1e-6},
 	// The layers of Llama 3.2 1B with the vocabulary of Llama 2 and an output matrix of its own: 1.1 billion parameters.
@@ -58,6 +62,9 @@ var shapes = []Shape{
 	// Windows in every other layer.
 	{Name: "mneme-tiny", Arch: "mneme", Layers: 2, Embedding: 64, FeedForward: 128, Heads: 4, KVHeads: 2, Vocab: 512,
 		Context: 2048, RopeBase: 1e4, NormEps: 1e-6, SlidingWindow: 24},
+	// Chunks, and a memory of them in the second layer.
+	{Name: "mneme-fifo-tiny", Arch: "mneme", Layers: 2, Embedding: 64, FeedForward: 128, Heads: 4, KVHeads: 2, Vocab: 512,
+		Context: 2048, RopeBase: 1e4, NormEps: 1e-6, Fifo: Fifo{Chunk: 16, Window: 4, Slots: 6, PerChunk: 2}},
 }
 
 // Shapes returns the named shapes.
@@ -124,5 +131,5 @@ func (s Shape) validate() error {
 	case s.Experts > 0 && (s.ExpertsUsed < 1 || s.ExpertsUsed > s.Experts):
 		return fmt.Errorf("shape %q: %d of %d experts used", s.Name, s.ExpertsUsed, s.Experts)
 	}
-	return nil
+	return s.validateFifo()
 }

@@ -48,11 +48,14 @@ func parse(t testing.TB, data []byte) *weights.File {
 // TestParameters holds the shapes against the sizes that their names promise.
 func TestParameters(t *testing.T) {
 	want := map[string]int64{ // from the published dimensions: 2·V·E + L·(2·E·H·D + 2·E·K·D + 3·E·F) + norms
-		"llama-15m":  15191712,
-		"llama-160m": 134105856,
-		"llama-1b":   1104218112,
-		"llama-7b":   6738415616,
-		"qwen2-0.5b": 494032768,
+		"llama-15m": 15191712,
+		// With biases of q, k and v; in three layers 10·E² for the memory, with norms and the gate's bias; in all of them the weights
+		// of the paths.
+		"mneme-fifo-15m": 15191712 + 6*3*288 + 3*(10*288*288+5*288) + 6*3*6,
+		"llama-160m":     134105856,
+		"llama-1b":       1104218112,
+		"llama-7b":       6738415616,
+		"qwen2-0.5b":     494032768,
 	}
 	for _, s := range Shapes() {
 		if n, ok := want[s.Name]; ok && s.Parameters() != n {
@@ -96,6 +99,9 @@ func TestInvalidShapes(t *testing.T) {
 		{"odd", func(s *Shape) { s.HeadDim = 31 }},
 		{`architecture "gpt2"`, func(s *Shape) { s.Arch = "gpt2" }},
 		{"experts in", func(s *Shape) { s.Arch = "qwen2"; s.Experts = 4; s.ExpertsUsed = 2 }},
+		{"memory of chunks in", func(s *Shape) { s.Fifo = Fifo{8, 4, 2, 1} }},
+		{"-1 is not within", func(s *Shape) { s.Fifo = Fifo{-1, 4, 2, 1} }},
+		{"whole windows", func(s *Shape) { s.Arch, s.Fifo = "mneme", Fifo{8, 3, 2, 1} }},
 		{"5 of 4 experts", func(s *Shape) { s.Experts = 4; s.ExpertsUsed = 5 }},
 	}
 	for _, c := range cases {
@@ -152,7 +158,7 @@ func checkTensors(t *testing.T, s Shape, typ quant.Type, f *weights.File) {
 	for _, x := range f.Tensors() {
 		n += int64(x.Elements())
 		want := quant.F32
-		if len(x.Shape) > 1 && !strings.Contains(x.Name, "ffn_gate_inp") {
+		if len(x.Shape) > 1 && !strings.Contains(x.Name, "ffn_gate_inp") && !strings.Contains(x.Name, "mem_fuse") {
 			want = weights.TypeForRow(typ, x.RowLen())
 		}
 		if x.Type != want {

@@ -3,6 +3,7 @@ package synth
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/mneme-lm/mneme/weights"
 	"github.com/mneme-lm/mneme/weights/quant"
@@ -47,7 +48,7 @@ func (s Shape) tensors() []tensor {
 	list := []tensor{matrix("token_embd.weight", s.Embedding, s.Vocab)}
 	for layer := range s.Layers {
 		prefix := fmt.Sprintf("blk.%d.", layer)
-		for _, t := range append(s.attention(), s.feedForward()...) {
+		for _, t := range slices.Concat(s.attention(), s.fifoTensors(layer), s.feedForward()) {
 			t.name = prefix + t.name
 			list = append(list, t)
 		}
