@@ -1,0 +1,68 @@
+package model
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/weights"
+	"github.com/mneme-lm/mneme/weights/quant"
+	"github.com/mneme-lm/mneme/weights/synth"
+)
+
+// BenchmarkFifoDepth is I12 by the clock: the tokens of a chunk one by one, and at once, after texts of different lengths. Whatever
+// the length, a token is to take the same time.
+func BenchmarkFifoDepth(b *testing.B) {
+	shape, err := synth.Lookup("mneme-fifo-15m")
+	if err != nil {
+		b.Fatal(err)
+	}
+	shape.Vocab, shape.Fifo.Chunk, shape.Fifo.Window = 512, 64, 16
+	var file bytes.Buffer
+	if err := synth.WriteTo(b.Context(), &file, shape, quant.Q8_0, 1); err != nil {
+		b.Fatal(err)
+	}
+	f, err := weights.Parse(file.Bytes())
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := Load(f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	impl, err := kernels.Choose("")
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := NewRunner(m, impl, 1)
+	defer r.Close()
+	for _, n := range []int{1, shape.Fifo.Chunk} {
+		for _, depth := range []int{1024, 8192, 65536} {
+			b.Run(fmt.Sprintf("rows=%d/depth=%d", n, depth), func(b *testing.B) {
+				s, err := m.NewSequence(SequenceOptions{Rows: quant.F16})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := r.Fill(s, depth, 512); err != nil {
+					b.Fatal(err)
+				}
+				at := depth
+				for b.Loop() {
+					for range shape.Fifo.Chunk / n {
+						var batch []Row
+						for i := range n {
+							batch = append(batch, Row{Token: int32(3 + (at+i)%500), Position: int32(at + i), Sequence: s, Logits: i == n-1})
+						}
+						if err := r.Forward(batch, nil, nil); err != nil {
+							b.Fatal(err)
+						}
+						at += n
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*shape.Fifo.Chunk), "µs/token")
+				b.ReportMetric(float64(s.Cache.PeakBytes()+s.MemoryBytes()), "bytes")
+			})
+		}
+	}
+}
