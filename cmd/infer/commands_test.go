@@ -265,6 +265,7 @@ type inspectJSON struct {
 	Version    int                 `json:"version"`
 	Parameters int64               `json:"parameters"`
 	Types      map[string]typeJSON `json:"types"`
+	Memory     []moduleJSON        `json:"memory"`
 	Metadata   map[string]any      `json:"metadata"`
 	Tensors    []struct {
 		Name  string `json:"name"`

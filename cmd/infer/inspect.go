@@ -24,6 +24,7 @@ type inspectResult struct {
 	Version    int                  `json:"version"`
 	Parameters int64                `json:"parameters"`
 	Types      map[string]typeCount `json:"types"`
+	Memory     []memoryInfo         `json:"memory"`
 	Metadata   *weights.Metadata    `json:"metadata"`
 	Tensors    []tensorInfo         `json:"tensors"`
 }
@@ -41,7 +42,8 @@ func newInspect(a *app) *cobra.Command {
 		Use:   "inspect FILE",
 		Short: "Show what is in a file",
 		Long: "inspect prints the metadata and the tensors of any GGUF file, whether or not its model can be run. Shapes have the\n" +
-			"fastest dimension first, as in the file. JSON has all values; for people, long ones are shortened.",
+			"fastest dimension first, as in the file. JSON has all values; for people, long ones are shortened. Of a memory that the\n" +
+			"model was trained with it tells the kind, the layers and the sizes.",
 		Example: `  infer inspect model.gguf
   infer inspect model.gguf --json | jq '.metadata["general.architecture"]'`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -77,7 +79,7 @@ func (c *inspectCommand) run(ctx context.Context, path string) error {
 	}
 	defer f.Close()
 	r := inspectResult{
-		Files: f.Paths(), Bytes: f.Size(), Version: f.Version(), Types: typeCounts(f.TypeCounts()),
+		Files: f.Paths(), Bytes: f.Size(), Version: f.Version(), Types: typeCounts(f.TypeCounts()), Memory: memoryOf(f),
 		Metadata: f.Metadata(), Tensors: []tensorInfo{},
 	}
 	for _, t := range f.Tensors() {
@@ -119,6 +121,7 @@ func (c *inspectCommand) print(ctx context.Context, f *weights.File, r *inspectR
 		shape := strings.Trim(strings.ReplaceAll(fmt.Sprint(t.Shape), " ", " × "), "[]")
 		c.printf("  %-32s %-7s %-20s %10s\n", fromFile(t.Name), t.Type, shape, byteSize(int64(t.Bytes)))
 	}
+	c.printMemory(r.Memory)
 	c.printf("\nTypes:\n")
 	c.printTypes(f.TypeCounts())
 	return nil
