@@ -65,6 +65,7 @@ type machine struct {
 	budget  int
 	opening string // how blocks are opened behind landmarks: the method of attention; "" for no landmarks
 	memory  int    // how many of these blocks are kept; 0: all
+	chunk   int    // of a model with a memory of chunks; 0: it has none
 	block   int
 	path    string
 	session *Session
@@ -123,6 +124,8 @@ func (m *machine) byText() bool {
 // rowsKept is how many rows a KV head has at the least and at the most, on the average, of so many that were read.
 func (m *machine) rowsKept(read int) (least, most int) {
 	switch blocks := m.memory * (landmarkBlock + 1); {
+	case m.chunk > 0: // those of the chunk, and rows that fill no page; a chunk's all, if the next one was taken out again
+		return 0, min(read, m.chunk+kvcache.PageRows)
 	case m.policy != "":
 		return 0, m.budget
 	case blocks > 0:
@@ -133,6 +136,9 @@ func (m *machine) rowsKept(read int) (least, most int) {
 
 // gone reports whether the session cannot be taken back to n tokens of what it has read.
 func (m *machine) gone(n int) bool {
+	if read := len(m.past.text) - m.past.pending; m.chunk > 0 {
+		return n > 0 && n < read && read-n > m.session.sequence.Memories()[1].Reach()
+	}
 	if m.memory == 0 || n == 0 {
 		return n > 0 && n < m.past.evicted
 	}
@@ -197,6 +203,9 @@ func (m *machine) refused(t *rapid.T) {
 	if m.opening != "" {
 		otherwise = []SessionOption{WithAttention("landmark:blocks=7")}
 		bad[rapid.IntRange(0, len(bad)-1).Draw(t, "landmark")] = landmarkID
+	}
+	if m.chunk > 0 {
+		otherwise = []SessionOption{WithMemory("none")}
 	}
 	other, err := m.model.NewSession(otherwise...)
 	if err != nil {
@@ -297,7 +306,11 @@ func (m *machine) goBack(t *rapid.T, n int, reuse []int32) {
 		}
 		return err
 	})
-	if gone != errors.Is(err, ErrEvicted) || !gone && err != nil {
+	want := ErrEvicted
+	if m.chunk > 0 {
+		want = ErrLearned
+	}
+	if gone != errors.Is(err, want) || !gone && err != nil {
 		t.Fatalf("back to %d tokens, rows were dropped at %d: error %v", n, m.past.evicted, err)
 	}
 	if err == nil {
@@ -408,7 +421,7 @@ func (m *machine) compare(t *rapid.T) {
 		}
 	}
 	fresh.pending = slices.Clone(m.past.text[len(m.past.text)-m.past.pending:])
-	if got, want := contents(t, m.session), contents(t, fresh); got != want {
+	if got, want := contents(t, m.session), contents(t, fresh); got != want && m.chunk == 0 { // how many old rows are left is no matter
 		t.Fatalf("the session holds\n%s, a fresh one\n%s", got, want)
 	}
 	here, err := m.session.Snapshot()
@@ -486,23 +499,30 @@ func appendFloats(data []byte, values []float32) []byte {
 // Whatever is done with a session, in whatever order, it holds what a session holds that did only what was not taken back;
 // within its budget; and what fails changes nothing.
 func TestSessionAtRandom(t *testing.T) {
-	small, landmarks := smallModel(t, 16, WithThreads(1)), landmarkModel(t, 4, WithThreads(1))
+	small, landmarks, chunks := smallModel(t, 16, WithThreads(1)), landmarkModel(t, 4, WithThreads(1)), synthModel(t, "mneme-fifo-tiny")
 	for _, c := range []machine{
 		{}, {policy: "window"}, {policy: "window:heads=pair,sinks=1,interval=1"}, {policy: "h2o"}, {policy: "h2o:heads=pair,interval=5"},
 		{opening: "landmark:blocks=1000,local=40"}, {opening: "landmark:blocks=2,local=40"}, {opening: "landmark:blocks=2,memory=4,local=40", memory: 4},
+		{chunk: 16},
 	} {
 		name := cmp.Or(c.policy, c.opening, kvcache.Full)
+		if c.chunk > 0 {
+			name = "fifo"
+		}
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "session")
 			rapid.Check(t, func(t *rapid.T) {
-				m := &machine{model: small, policy: c.policy, opening: c.opening, memory: c.memory, path: path}
-				if m.opening != "" {
+				m := &machine{model: small, policy: c.policy, opening: c.opening, memory: c.memory, chunk: c.chunk, path: path}
+				switch {
+				case m.opening != "":
 					m.model = landmarks
+				case m.chunk > 0:
+					m.model = chunks
 				}
 				m.budget = rapid.SampledFrom([]int{16, 40, 140}).Draw(t, "budget")
 				m.block = rapid.SampledFrom([]int{2, 5, 16, 32}).Draw(t, "block")
 				m.session = m.fresh(t)
-				if m.memory > 0 { // so that rows go soon
+				if m.memory > 0 || m.chunk > 0 { // so that rows go soon
 					begin := landmarkText(rapid.IntRange(0, 1).Draw(t, "begin") * kvcache.PageRows)
 					if err := m.session.Evaluate(context.Background(), begin, nil); err != nil {
 						t.Fatal(err)
