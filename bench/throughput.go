@@ -56,7 +56,7 @@ type ThroughputRow struct {
 //
 // A prompt (pp) is read in blocks, as Session.Evaluate does, up to the logits after its last token. Generation (tg) is
 // reading token by token, each with its logits; choosing the next one is not part of it. The tokens are random. Before the
-// runs that count there is one that does not. A depth is noise, written into the cache by Session.Fill.
+// runs that count there is one that does not. A depth is noise, written into the cache and the memories by Session.Fill.
 //
 // The roofline is measured before and after, and the higher of each limit counts. A test's share of it is the time that
 // the machine would need at its limit, over the time that it took:

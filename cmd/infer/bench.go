@@ -79,7 +79,7 @@ func newBench(a *app) *cobra.Command {
 	addGroup(cmd, "Measurement", func(set *pflag.FlagSet) {
 		set.IntSliceVarP(&c.prompts, "prompt", "p", []int{512}, "`numbers` of tokens to read; 0: none")
 		set.IntSliceVarP(&c.gen, "gen", "n", []int{32}, "`numbers` of tokens to write; 0: none")
-		set.IntSliceVarP(&c.depths, "depth", "d", []int{0}, "`numbers` of tokens that the cache holds before: noise, written there directly")
+		set.IntSliceVarP(&c.depths, "depth", "d", []int{0}, "`numbers` of tokens that the cache, and a memory, hold before: noise, written there directly")
 		set.IntVarP(&c.repeat, "repeat", "r", bench.DefaultRepeats, "`number` of runs of each test, after one that does not count")
 		set.IntVar(&c.readMiB, "read-mib", bench.DefaultReadBytes>>20, "`MiB` to read for the machine's bandwidth: many times what its caches hold")
 		set.BoolVar(&c.csv, "csv", false, "print comma-separated values")
