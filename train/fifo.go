@@ -24,6 +24,7 @@ type Fifo struct {
 	Previous        fifo.Previous
 	Plain           bool // heads read slices of the slots as they are, without norm and projections
 	Renormalize     bool // the first two paths have all the weight where there is nothing to read
+	Zeroed          bool // what is read is zeros
 	Detach          bool // gradients do not go from a slot to those that its gate mixed it with
 }
 
@@ -123,7 +124,7 @@ func (b *builder) fused(qkv, rows *gorgonia.Node, layer int, heads Heads) *gorgo
 	memory := b.memory(rows, layer, heads.Length)
 	return b.next(func() (*gorgonia.Node, error) {
 		return b.c.Fuse(b.of[block(layer, "mem_fuse.weight")], full, windowed, memory,
-			Fusion{Heads: heads.Count, Length: heads.Length, Empty: f.Chunk, Renormalize: f.Renormalize})
+			Fusion{Heads: heads.Count, Length: heads.Length, Empty: f.Chunk, Renormalize: f.Renormalize, Zeroed: f.Zeroed && slices.Contains(f.Layers, layer)})
 	})
 }
 
@@ -131,7 +132,7 @@ func (b *builder) fused(qkv, rows *gorgonia.Node, layer int, heads Heads) *gorgo
 func (b *builder) memory(rows *gorgonia.Node, layer, length int) *gorgonia.Node {
 	f, c := b.m.Shape.Fifo, b.m.Shape.fifoConfig()
 	ch := Chunks{Length: length, Chunk: f.Chunk, Slots: f.PerChunk, Bank: f.Slots}
-	if !slices.Contains(f.Layers, layer) || ch.summarized() == 0 {
+	if f.Zeroed || !slices.Contains(f.Layers, layer) || ch.summarized() == 0 {
 		return nil
 	}
 	name := func(of string) string { return block(layer, "mem_"+of) }

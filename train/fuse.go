@@ -16,6 +16,7 @@ type Fusion struct {
 	Length      int  // rows of a text
 	Empty       int  // the first rows of each, which have no memory yet
 	Renormalize bool // there the first two paths have all the weight
+	Zeroed      bool // without a third path there is one all the same: of zeros
 }
 
 // Fuse returns λ1·full + λ2·windowed + λ3·memory for rows [rows, heads·dim] of three paths, λ the softmax over the paths of
@@ -57,7 +58,9 @@ func (f fuse) shape(in []tensor.Shape) (tensor.Shape, error) {
 }
 
 // empty says whether a row has no memory yet.
-func (f fuse) empty(row int, in []operand) bool { return len(in) < 4 || row%f.f.Length < f.f.Empty }
+func (f fuse) empty(row int, in []operand) bool {
+	return len(in) < 4 && !f.f.Zeroed || row%f.f.Length < f.f.Empty
+}
 
 // lambda returns the weights of a head's paths, which it multiplies in a row.
 func (f fuse) lambda(w *fifo.Fusion, head int, empty bool) [3]float32 {
@@ -82,7 +85,7 @@ func (f fuse) run(out []float32, in []operand) error {
 			for h := range f.f.Heads {
 				at := row*n + h*dim
 				var memory []float32
-				if !empty {
+				if !empty && len(in) > 3 {
 					memory = in[3].values[at:][:dim]
 				}
 				w.Mix(out[at:at+dim], in[1].values[at:], in[2].values[at:], memory, h, empty)
@@ -128,7 +131,7 @@ func (p fuseToPath) run(out []float32, in []operand) error {
 	dim := n / p.f.Heads
 	return p.c.each(in[1].shape[0], 32, func(_ *kernels.Worker, from, to int) {
 		for row := from; row < to; row++ {
-			empty := p.paths < 3 || row%p.f.Length < p.f.Empty
+			empty := p.paths < 3 && !p.f.Zeroed || row%p.f.Length < p.f.Empty
 			for h := range p.f.Heads {
 				by := p.lambda(w, h, empty)[p.path]
 				if empty && p.path == 2 {

@@ -130,7 +130,7 @@ func (s Shape) forgetful() (without Shape, remembers bool) {
 	remembers = s.Neural != nil || s.Fifo != nil
 	if s.Fifo != nil {
 		f := *s.Fifo
-		f.Layers, s.Fifo = nil, &f
+		f.Zeroed, s.Fifo = true, &f
 	}
 	s.Neural = nil
 	return s, remembers

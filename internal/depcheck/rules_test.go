@@ -54,7 +54,7 @@ var rules = map[string]rule{
 	"weights/safetensors": {rooms: []string{"weights/quant", "internal/mapped"}},
 	"tokenizer":           {},
 	"sample":              {},
-	".":                   {rooms: []string{"model", "attention", "kvcache", "internal/atomicfile", "internal/filemem", "internal/statefile", "kvcache/episodic", "kernels", "tokenizer", "sample", "weights", "weights/quant", "internal/sysmem"}},
+	".":                   {rooms: []string{"model", "attention", "kvcache", "memory", "internal/atomicfile", "internal/filemem", "internal/statefile", "kvcache/episodic", "kernels", "tokenizer", "sample", "weights", "weights/quant", "internal/sysmem"}},
 	"bench":               {rooms: append([]string{"."}, below...)},
 	"train":               {rooms: append([]string{"."}, below...), modules: []string{gorgonia, gonum, hm}},
 	"server":              {rooms: append([]string{"."}, below...)},
