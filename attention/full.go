@@ -53,6 +53,10 @@ type Queries struct {
 	// kernels.WholeGroups of the view's rows.
 	Kept       []float32
 	KeptStride int
+	// Sums, if it is not nil, receives what Add goes on from: of query h of row i at i·SumsStride + 2·h the largest of its scaled
+	// scores and the sum of exp(score − largest).
+	Sums       []float32
+	SumsStride int
 }
 
 // Full attends from each query to all rows of the view that it may see: those at positions up to its own, and within the

@@ -92,6 +92,10 @@ func (t *Partial) Finish(q *Queries, valueDim int) {
 	for i := range q.Positions {
 		for h := range q.Heads {
 			at := i*q.Heads + h
+			if q.Sums != nil {
+				sums := q.Sums[i*q.SumsStride+2*h:]
+				sums[0], sums[1] = t.most[at], t.sum[at]
+			}
 			out := q.Out[i*q.OutStride+h*valueDim:][:valueDim]
 			if t.sum[at] == 0 {
 				clear(out)
@@ -113,6 +117,7 @@ type Scratch struct {
 	narrow      []float32 // [queries, channels] those that older keys of the view have, if these have not all
 	scores      []float32
 	total, next []float32
+	before      []float32 // what was summed over another view
 	turn        kernels.Turn
 	chosen      choice
 	signed      []float32 // queries as they meet bounds
