@@ -98,7 +98,7 @@ func mutate(rng *rand.Rand, data []byte) []byte {
 // TestMutatedFiles opens 1,000 damaged files of all architectures and types: each is a model or an error.
 func TestMutatedFiles(t *testing.T) {
 	var originals [][]byte
-	for _, name := range []string{"llama-tiny", "moe-tiny", "qwen2-tiny", "qwen3-tiny", "gemma2-tiny", "phi3-tiny", "mneme-tiny"} {
+	for _, name := range []string{"llama-tiny", "moe-tiny", "qwen2-tiny", "qwen3-tiny", "gemma2-tiny", "phi3-tiny", "mneme-tiny", "mneme-mag-tiny", "mneme-mac-tiny"} {
 		originals = append(originals, synthBytes(t, name, quant.Q4_0), synthBytes(t, name, quant.F16))
 	}
 	originals = append(originals, landmarkBytes(t, 4, nil))

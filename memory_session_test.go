@@ -112,6 +112,9 @@ func onNeuralModels(t *testing.T, test func(t *testing.T, m *Model)) {
 	for _, depth := range []int{1, 3} {
 		t.Run(fmt.Sprintf("depth %d", depth), func(t *testing.T) { test(t, neuralModel(t, depth)) })
 	}
+	for _, variant := range []string{"lmm", "mag", "mal", "mac"} {
+		t.Run(variant, func(t *testing.T) { test(t, openSynth(t, synthFile(t, "mneme-"+variant+"-tiny", quant.F32))) })
+	}
 }
 
 // However a text is cut, saved, copied or taken back to its beginning, it comes to the same, and the memory takes what was planned.
@@ -221,5 +224,35 @@ func TestProbesAreNotLearned(t *testing.T) {
 	fill := func(state []byte) uint32 { return binary.LittleEndian.Uint32(state[4+36:]) } // behind the state's length
 	if got := fill(s.sequence.Memories().Save()); got != 100%7 {
 		t.Errorf("%d tokens in the chunk, want %d", got, 100%7)
+	}
+}
+
+// TestMemoryWithinABudget keeps the rows that windows and segments see, and no others: what is written stays the same, and neither the
+// cache nor the memory grows with the text.
+func TestMemoryWithinABudget(t *testing.T) {
+	for _, variant := range []string{"lmm", "mag", "mal", "mac"} {
+		m := openSynth(t, synthFile(t, "mneme-"+variant+"-tiny", quant.F32))
+		ids := landmarkText(700)
+		want := readPieces(t, newSession(t, m), ids, len(ids))
+		s := newSession(t, m, WithPolicy("window:sinks=0,positions=text"), WithKVBudget(40), WithPrefillBlock(16))
+		var state, peak int64
+		for at := 0; at < len(ids); at += 100 {
+			for i, logits := range readPieces(t, s, ids[at:at+100], 50) {
+				for j, v := range logits {
+					if d := math.Abs(float64(v - want[at+i][j])); !(d < 1e-4) {
+						t.Fatalf("%s: logit %d after token %d: %v, want %v", variant, j, at+i, v, want[at+i][j])
+					}
+				}
+			}
+			stats := s.Stats().Memory
+			if at > 0 && (stats.StateBytes != state || stats.KVBytesPeak != peak) || stats.Evictions == 0 {
+				t.Errorf("%s: after %d tokens %d bytes of state, %d of rows at most; before that %d and %d", variant, at+100, stats.StateBytes, stats.KVBytesPeak, state, peak)
+			}
+			state, peak = stats.StateBytes, stats.KVBytesPeak
+		}
+	}
+	m := openSynth(t, synthFile(t, "mneme-mac-tiny", quant.F32))
+	if _, err := m.NewSession(WithPolicy("window"), WithKVBudget(40)); err == nil {
+		t.Error("a policy that moves rows away from what was retrieved for them")
 	}
 }

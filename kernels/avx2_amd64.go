@@ -18,6 +18,7 @@ func newAVX2() *Implementation {
 	impl.Convert = convertAVX2
 	impl.Dot = dotAVX2
 	impl.Axpy = axpyAVX2
+	impl.Scale = scaleAVX2
 	impl.RMSNorm = rmsNormAVX2
 	impl.Softmax = softmaxAVX2
 	impl.Softcap = softcapAVX2
@@ -31,7 +32,7 @@ func newAVX2() *Implementation {
 		halves:   asm.GemmHalvesAVX2, halvesRows: 1,
 	}
 	impl.Scores, impl.AddValues, impl.WidenKeys = rows.scores, rows.addValues, rows.widenAll
-	impl.Gemm = gemm{kernel: asm.Gemm32AVX2, vectors: 1, unpacked: 32, transpose: asm.TransposeAVX2, side: 8}.mul
+	impl.Gemm = gemm{kernel: asm.Gemm32AVX2, vectors: 1, unpacked: 32, transpose: asm.TransposeAVX2, side: 8, scale: scaleAVX2}.mul
 	impl.Mul = maps.Clone(generic.Mul)
 	impl.Mul[quant.BF16] = mulBF16AVX2
 	for _, t := range []quant.Type{quant.F32, quant.F16} {

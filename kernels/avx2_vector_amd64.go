@@ -30,7 +30,13 @@ func rmsNormAVX2(dst, x, w []float32, eps float32) {
 	}
 	mean := asm.SquaresAVX2(&x[0], n) / float64(n)
 	scale := float32(1 / math.Sqrt(mean+float64(eps)))
-	asm.ScaleAVX2(&dst[:n][0], &x[0], &w[:n][0], n, scale)
+	scaleAVX2(dst, x, w, scale)
+}
+
+func scaleAVX2(dst, x, w []float32, by float32) {
+	if n := len(x); n > 0 {
+		asm.ScaleAVX2(&dst[:n][0], &x[0], &w[:n][0], n, by)
+	}
 }
 
 func softmaxAVX2(x []float32, scale, most float32) (m, sum float32) {

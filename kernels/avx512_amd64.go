@@ -24,7 +24,7 @@ func newAVX512() *Implementation {
 		halves:   asm.GemmHalvesAVX512, halvesRows: 2,
 	}
 	impl.Scores, impl.AddValues, impl.WidenKeys = rows.scores, rows.addValues, rows.widenAll
-	impl.Gemm = gemm{kernel: asm.Gemm32AVX512, vectors: 4, unpacked: 96, transpose: asm.TransposeAVX2, side: 8}.mul
+	impl.Gemm = gemm{kernel: asm.Gemm32AVX512, vectors: 4, unpacked: 96, transpose: asm.TransposeAVX2, side: 8, scale: scaleAVX2}.mul
 	impl.Mul = maps.Clone(impl.Mul)
 	for t, k := range tileKernels {
 		impl.Mul[t] = k.mul

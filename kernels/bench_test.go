@@ -22,6 +22,7 @@ func BenchmarkVectors(b *testing.B) {
 		}{
 			{"Dot", func() { impl.Dot(x, y) }},
 			{"Axpy", func() { impl.Axpy(1e-9, x, y) }},
+			{"Scale", func() { impl.Scale(z, x, y, 0.5) }},
 			{"RMSNorm", func() { impl.RMSNorm(z, x, y, 1e-5) }},
 			{"Softmax", func() { copy(z, x); impl.Softmax(z, 1, 0) }},
 			{"Softcap", func() { copy(z, x); impl.Softcap(z, 30) }},

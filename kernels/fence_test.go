@@ -130,6 +130,11 @@ func TestVectorsStayWithinTheirOperands(t *testing.T) {
 			for name, do := range map[string]func(put func([]float32) []float32) []float32{
 				"Dot":  func(put func([]float32) []float32) []float32 { return []float32{impl.Dot(put(x), put(y))} },
 				"Axpy": func(put func([]float32) []float32) []float32 { d := put(y); impl.Axpy(0.5, put(x), d); return d },
+				"Scale": func(put func([]float32) []float32) []float32 {
+					d := put(y)
+					impl.Scale(d, put(x), put(w), 0.5)
+					return d
+				},
 				"RMSNorm": func(put func([]float32) []float32) []float32 {
 					d := put(y)
 					impl.RMSNorm(d, put(x), put(w), 1e-6)

@@ -76,13 +76,17 @@ func (g *Gemm) part(fromRow, toRow, fromCol, toCol int) Gemm {
 	return p
 }
 
-// scale multiplies C by Beta. It reports whether that is all there is to do.
-func (g *Gemm) scale() (done bool) {
+// scale multiplies C by Beta, one row after the other by times. It reports whether that is all there is to do.
+func (g *Gemm) scale(times func(row []float32, by float32)) (done bool) {
 	if g.M == 0 || g.N == 0 {
 		return true
 	}
 	done = g.Alpha == 0 || g.K == 0
-	if g.Beta == 1 {
+	switch {
+	case g.Beta == 1:
+		return done
+	case g.LDC == g.N && g.Beta != 0:
+		times(g.C[:g.M*g.N], g.Beta)
 		return done
 	}
 	for i := range g.M {
@@ -91,15 +95,19 @@ func (g *Gemm) scale() (done bool) {
 			clear(row)
 			continue
 		}
-		for j := range row {
-			row[j] *= g.Beta
-		}
+		times(row, g.Beta)
 	}
 	return done
 }
 
+func timesGeneric(x []float32, by float32) {
+	for i := range x {
+		x[i] *= by
+	}
+}
+
 func gemmGeneric(g *Gemm, _ *Scratch) {
-	if g.scale() {
+	if g.scale(timesGeneric) {
 		return
 	}
 	aRow, aCol := g.LDA, 1

@@ -20,6 +20,24 @@ type gemm struct {
 	// transpose sets dst[c, r] = src[r, c] for r < side and c < side·n; strides are in bytes.
 	transpose func(dst *float32, dstStride int, src *float32, srcStride, n int)
 	side      int
+	scale     func(dst, x, w []float32, by float32) // dst[i] = w[i]·(x[i]·by)
+}
+
+// ones are weights of scale.
+var ones = func() (x [512]float32) {
+	for i := range x {
+		x[i] = 1
+	}
+	return x
+}()
+
+// times multiplies x by a number.
+func (k gemm) times(x []float32, by float32) {
+	for len(x) > 0 {
+		n := min(len(x), len(ones))
+		k.scale(x[:n], x[:n], ones[:n], by)
+		x = x[n:]
+	}
 }
 
 // aPadding keeps rows of a transposed block of A, whose beginnings are written side by side, out of each other's way in
@@ -28,7 +46,7 @@ const aPadding = 16
 
 // mul is Implementation.Gemm.
 func (k gemm) mul(g *Gemm, s *Scratch) {
-	if g.scale() {
+	if g.scale(k.times) {
 		return
 	}
 	vectors := k.vectors
@@ -82,10 +100,7 @@ func (b *gemmBlock) pack() {
 	}
 	vectors := (b.n + KeyGroup - 1) / KeyGroup
 	if alpha := b.g.Alpha; alpha != 1 {
-		panels := b.b[:vectors*KeyGroup*b.depth]
-		for i := range panels {
-			panels[i] *= alpha
-		}
+		b.times(b.b[:vectors*KeyGroup*b.depth], alpha)
 	}
 }
 

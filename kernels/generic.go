@@ -12,6 +12,7 @@ var generic = Implementation{
 	Name:       "generic",
 	Dot:        dotGeneric,
 	Axpy:       axpyGeneric,
+	Scale:      scaleGeneric,
 	RMSNorm:    rmsNormGeneric,
 	Softmax:    softmaxGeneric,
 	Softcap:    softcapGeneric,
@@ -64,6 +65,12 @@ func rmsNormGeneric(dst, x, w []float32, eps float32) {
 }
 
 func exp(x float32) float32 { return float32(math.Exp(float64(x))) }
+
+func scaleGeneric(dst, x, w []float32, by float32) {
+	for i, v := range x {
+		dst[i] = w[i] * float32(v*by)
+	}
+}
 
 func softcapGeneric(x []float32, limit float32) {
 	for i, v := range x {

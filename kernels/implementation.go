@@ -19,6 +19,8 @@ type Implementation struct {
 	Dot func(a, b []float32) float32
 	// Axpy adds alpha·x to y. len(y) ≥ len(x).
 	Axpy func(alpha float32, x, y []float32)
+	// Scale sets dst[i] = w[i]·(x[i]·by), rounded after each product. dst may be x or w; len(dst) and len(w) ≥ len(x).
+	Scale func(dst, x, w []float32, by float32)
 	// RMSNorm sets dst[i] = w[i]·x[i]/√(mean(x²)+eps). dst may be x.
 	RMSNorm func(dst, x, w []float32, eps float32)
 	// Softmax replaces x[i] by exp(scale·x[i]−m), where m is the larger of most and the largest scale·x[i], and returns

@@ -72,6 +72,32 @@ func TestAxpy(t *testing.T) {
 	})
 }
 
+func TestScale(t *testing.T) {
+	each(t, func(t *testing.T, impl *Implementation) {
+		rng := rand.New(rand.NewPCG(2, 3))
+		for _, n := range lengths {
+			x, w := randoms(rng, n), randoms(rng, n)
+			for _, dst := range [][]float32{guarded(x), guarded(w), guarded(make([]float32, n))} {
+				impl.Scale(dst, x, w, 0.7)
+				for i, v := range x {
+					if want := w[i] * float32(v*0.7); dst[i] != want {
+						t.Fatalf("length %d, value %d: %v, want %v", n, i, dst[i], want)
+					}
+				}
+				checkGuard(t, dst)
+			}
+			in, over := guarded(x), guarded(w)
+			impl.Scale(in, in, w, 1)
+			impl.Scale(over, x, over, 1)
+			for i, v := range x {
+				if want := w[i] * v; in[i] != want || over[i] != want {
+					t.Fatalf("length %d, value %d in place: %v and %v, want %v", n, i, in[i], over[i], want)
+				}
+			}
+		}
+	})
+}
+
 const guard = 12345
 
 // guarded returns a copy of x with values behind it that must survive.

@@ -15,6 +15,7 @@ func newNEON() *Implementation {
 	impl.Name = "neon"
 	impl.Dot = asm.DotNEON
 	impl.Axpy = asm.AxpyNEON
+	impl.Scale = asm.ScaleNEON
 	impl.RMSNorm = rmsNormNEON
 	impl.Softmax = asm.SoftmaxNEON
 	impl.Softcap = asm.SoftcapNEON
@@ -25,7 +26,7 @@ func newNEON() *Implementation {
 	impl.Convert = convertNEON
 	rows := cachedRows{gemm: asm.Gemm32NEON, widen: widenNEON, widenKeys: widenKeysNEON, turnF32: asm.TurnF32NEON, turnF16: asm.TurnF16NEON}
 	impl.Scores, impl.AddValues, impl.WidenKeys = rows.scores, rows.addValues, rows.widenAll
-	impl.Gemm = gemm{kernel: asm.Gemm32NEON, vectors: 1, unpacked: 32, transpose: asm.TransposeNEON, side: 4}.mul
+	impl.Gemm = gemm{kernel: asm.Gemm32NEON, vectors: 1, unpacked: 32, transpose: asm.TransposeNEON, side: 4, scale: asm.ScaleNEON}.mul
 	impl.Mul = map[quant.Type]MulFunc{}
 	for _, p := range floatProducts {
 		impl.Mul[p.typ] = p.mul

@@ -134,6 +134,7 @@ func (p *pass) attend(l *layer) {
 			for at := from; at < to; at++ {
 				t, h := p.tileAt(at)
 				p.attendTile(l, t, h)
+				p.attendPersistent(l, t, h)
 				p.convertHeads(at)
 			}
 		})
@@ -151,6 +152,8 @@ func (p *pass) attend(l *layer) {
 		p.w.For(n, 1, func(from, to int) {
 			for at := from; at < to; at++ {
 				p.merge(l, at)
+				t, h := p.tileAt(at)
+				p.attendPersistent(l, t, h)
 				p.convertHeads(at)
 			}
 		})
@@ -241,6 +244,9 @@ func (p *pass) queries(l *layer, t tile, h int) (attention.Queries, kvcache.View
 		Q: p.q[(t.first*m.Heads+h*group)*m.KeyDim:], QStride: m.Heads * m.KeyDim,
 		Out: p.attended.Float[(t.first*m.Heads+h*group)*m.ValueDim:], OutStride: m.Heads * m.ValueDim,
 		Heads: group, Positions: p.positions[t.first : t.first+t.rows], Turn: p.turned(s, l.index, h, &p.turn),
+	}
+	if l.neural != nil && m.Neural.beside() {
+		q.Sums, q.SumsStride = p.sums[2*(t.first*m.Heads+h*group):], 2*m.Heads
 	}
 	if t.kept > 0 {
 		q.KeptStride = p.keptStride

@@ -33,7 +33,7 @@ func (m *Model) MemoryBytes() (bytes int64) {
 		case l.fused != nil && l.fused.memory != nil:
 			bytes += l.fused.memory.Bytes()
 		case l.neural != nil:
-			bytes += l.neural.memory.StateBytes()
+			bytes += m.neuralBytes(l.neural)
 		}
 	}
 	return bytes
@@ -53,7 +53,7 @@ func (m *Model) newMemories() (list Memories) {
 		case l.fused != nil && l.fused.memory != nil:
 			list[i] = l.fused.memory.NewBank()
 		case l.neural != nil:
-			list[i] = l.neural.memory.NewState()
+			list[i] = m.newNeural(l.neural)
 		}
 	}
 	return list
@@ -105,6 +105,10 @@ func (s *Sequence) makeMemories(o SequenceOptions) error {
 		if s.Attention != nil && (s.Attention.Index() != (kvcache.Index{}) || s.Attention.Chunked != nil) {
 			return fmt.Errorf("model: attention %s: a model with a memory of chunks attends to its chunks", s.Attention.Name())
 		}
+	}
+	if s.model.Neural.Variant == VariantMAC && o.Eviction != nil && o.Eviction.Needs().Packed {
+		return fmt.Errorf("model: policy %s moves rows to other positions, and what a memory of variant %v retrieved for them stays at theirs: positions=text leaves them where they are",
+			o.Eviction.Name(), VariantMAC)
 	}
 	if !o.NoMemory {
 		s.memories = s.model.newMemories()

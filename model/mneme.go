@@ -10,7 +10,7 @@ import (
 // mneme is the architecture of models that are trained with a way of remembering: a llama block with biases on q, k and v
 // and rotation of half-split pairs, as qwen2 has, whose attention in each layer is of the kind that mneme.attention.kind
 // says, one string for all layers or an array with one for each. What mneme.memory.kind says is remembered beside: neural, some
-// layers have a memory as a second residual branch (NeuralMemory); fifo, it is one of three paths of attention (Fifo).
+// layers have a memory that learns, in the layout that mneme.memory.neural.variant says (Variant); fifo, it is one of three paths of attention (Fifo).
 type mneme struct{ llama }
 
 // AttentionKind is what a layer's queries see of the text.
@@ -119,6 +119,12 @@ func (m mneme) load(l *loader, c *Config, i int) layer {
 	}
 	if slices.Contains(c.Neural.Layers, i) {
 		b.neural = l.neuralLayer(c, i)
+		if c.Neural.Persistent > 0 && l.err == nil {
+			b.neural.persistent = l.persistent(c, i, &b)
+		}
+		if c.Neural.Variant == VariantMAL {
+			b.attentionNorm, b.neural.norm = b.neural.norm, b.attentionNorm // the memory comes first
+		}
 	}
 	switch c.AttentionKinds[i] {
 	case AttentionWindow:
@@ -137,9 +143,23 @@ func (m mneme) forward(p *pass, l, next *layer) {
 		m.llama.forward(p, l, next)
 		return
 	}
-	p.attention(l)
-	p.add(nil, l.neural.norm)
-	p.learn(l)
+	switch b := l.neural; b.variant {
+	case VariantLMM:
+		p.attention(l)
+		p.add(nil, b.norm)
+		p.learn(l, p.change)
+	case VariantMAG:
+		p.attention(l)
+		p.learn(l, p.learning.gate)
+		p.gateChange(b)
+	case VariantMAL:
+		p.learn(l, p.change)
+		p.add(nil, b.norm)
+		p.attention(l)
+	case VariantMAC:
+		p.attendNormed(l)
+		p.readSegments(l)
+	}
 	if p.narrow(l) {
 		return
 	}

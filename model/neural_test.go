@@ -184,7 +184,11 @@ func TestNeuralRefused(t *testing.T) {
 		set  map[string]any
 		want string
 	}{
-		"variant":        {map[string]any{prefix + "variant": "mac"}, `"mac" is not supported`},
+		"variant":        {map[string]any{prefix + "variant": "mad"}, `"mad" is not supported (known: lmm, mag, mal, mac)`},
+		"mac of windows": {map[string]any{prefix + "variant": "mac"}, "beside chunked attention, layer 2 has window"},
+		"no gate":        {map[string]any{prefix + "variant": "mag"}, "blk.2.mem_branch_norm.weight"},
+		"persistent":     {map[string]any{prefix + "persistent": uint32(3)}, "blk.2.mem_persistent.weight"},
+		"many":           {map[string]any{prefix + "persistent": uint32(maxPersistent + 1)}, prefix + "persistent"},
 		"no heads":       {map[string]any{prefix + "head_count": nil}, prefix + "head_count"},
 		"no layers":      {map[string]any{prefix + "layers": nil}, prefix + "layers"},
 		"layer beyond":   {map[string]any{prefix + "layers": []int32{4}}, prefix + "layers"},

@@ -114,6 +114,12 @@ func (p *pass) end(norm []float32, next *layer) {
 
 // attention sets change = W_o·Attention(normed).
 func (p *pass) attention(l *layer) {
+	p.attendNormed(l)
+	p.multiply(p.attended, product{&l.o, p.change, nil})
+}
+
+// attendNormed sets attended = Attention(normed).
+func (p *pass) attendNormed(l *layer) {
 	p.multiply(p.normed, product{&l.q, p.q, nil}, product{&l.k, p.k, nil}, product{&l.v, p.v, nil})
 	p.expect(&l.o)
 	p.rotateAndStore(l)
@@ -123,7 +129,6 @@ func (p *pass) attention(l *layer) {
 	p.observe(l)
 	p.weighMass(l)
 	p.releaseStores()
-	p.multiply(p.attended, product{&l.o, p.change, nil})
 }
 
 // narrow drops, after the last layer's attention, the rows whose logits nobody asks for: with their keys and values stored,
@@ -155,6 +160,9 @@ func (p *pass) rotateAndStore(l *layer) {
 			if h < m.Heads {
 				q := row(p.q, i*m.Heads+h, m.KeyDim)
 				p.normalizeHead(q, l.qNorm)
+				if l.neural != nil && l.neural.persistent != nil {
+					copy(row(p.plain, i*m.Heads+h, m.KeyDim), q)
+				}
 				p.rotate(q, i)
 				continue
 			}

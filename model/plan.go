@@ -19,10 +19,23 @@ func (m *Model) ScratchBytes(rows, logits, cached, threads int) int64 {
 	if m.Fifo.Slots > 0 {
 		floats += 2*rows*m.Heads*m.ValueDim + threads*m.Fifo.ScratchValues(rows)
 	}
-	learns := len(m.Neural.Layers) > 0
+	learns, activations := len(m.Neural.Layers) > 0, int64(0)
 	if learns {
 		width := m.Neural.Heads * m.Neural.Dim
 		floats += rows*(4*width+3*m.Neural.Heads) + threads*m.Neural.ScratchValues(rows)
+		if m.Neural.Variant.gates() {
+			floats += rows * m.Embedding
+		}
+		if m.Neural.Variant == VariantMAC {
+			floats += rows * (4*width + 3*m.Neural.Heads + m.KVHeads*(m.KeyDim+m.ValueDim) + m.Embedding + 2)
+			activations += kernels.ActivationBytes(rows, m.Embedding, m.forms)
+		}
+		if m.Neural.Persistent > 0 {
+			floats += rows * m.Heads * m.KeyDim
+		}
+		if m.Neural.beside() {
+			floats += 2 * rows * m.Heads
+		}
 	}
 	if m.Experts > 0 {
 		floats += rows*m.Experts + paths*(5+m.Embedding) + m.Experts + 1
@@ -31,7 +44,7 @@ func (m *Model) ScratchBytes(rows, logits, cached, threads int) int64 {
 	if learns {
 		bytes += kernels.ActivationBytes(rows, m.Neural.Heads*m.Neural.Dim, m.forms)
 	}
-	return bytes + attendingBytes(m, rows, cached, threads) +
+	return bytes + activations + attendingBytes(m, rows, cached, threads) +
 		kernels.ActivationBytes(rows, m.Embedding, m.forms) +
 		kernels.ActivationBytes(rows, m.Heads*m.ValueDim, m.forms) +
 		kernels.ActivationBytes(paths, m.FeedForward, m.forms) +

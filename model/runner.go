@@ -179,6 +179,9 @@ func (r *Runner) admit(rows []Row) error {
 			ropeAt %= int32(n)
 			r.piece(i)
 		}
+		if r.model.Neural.Variant == VariantMAC && int(row.Position) != s.Cache.Seen() {
+			return fmt.Errorf("model: position %d after %d rows: a memory of segments needs all of them", row.Position, s.Cache.Seen())
+		}
 		if err := s.fits(ropeAt); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/kvcache"
+	"github.com/mneme-lm/mneme/memory/neural"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
@@ -222,28 +223,30 @@ func TestForwardAfterClose(t *testing.T) {
 }
 
 func TestScratchBytes(t *testing.T) {
-	for _, name := range allShapes() {
+	for _, name := range append(allShapes(), "mneme-lmm-tiny", "mneme-mag-tiny", "mneme-mal-tiny", "mneme-mac-tiny") {
 		for _, typ := range []quant.Type{quant.F32, quant.BF16, quant.Q8_0} {
 			m := synthModel(t, name, typ)
 			var s scratch
 			batch := make([]Row, 37)
 			seq := newSequence(t, m, quant.F32)
 			for i := range batch {
-				batch[i].Sequence, batch[i].Logits = seq, i < 5
+				batch[i].Sequence, batch[i].Position, batch[i].Logits = seq, int32(i), i < 5
 			}
 			s.resize(m, batch, 2, true)
 			got := 4 * int64(len(s.hidden)+len(s.q)+len(s.k)+len(s.v)+len(s.change)+len(s.cos)+len(s.sin)+len(s.logits)+len(s.positions)+len(s.fullPath)+len(s.memoryPath))
 			r := &s.routing
 			got += 4 * int64(len(r.scores)+len(r.chosen)+len(r.weight)+len(r.path)+len(r.rowOf)+len(r.number)+len(r.first)+len(r.paths))
-			for _, x := range []*struct {
-				floats, q, scales, sums, bf16, tiles int
-			}{
-				{len(s.normed.Float), len(s.normed.Q), len(s.normed.Scales), len(s.normed.Sums), len(s.normed.BF16), tileValues(s.normed)},
-				{len(s.attended.Float), len(s.attended.Q), len(s.attended.Scales), len(s.attended.Sums), len(s.attended.BF16), tileValues(s.attended)},
-				{len(s.inner.Float), len(s.inner.Q), len(s.inner.Scales), len(s.inner.Sums), len(s.inner.BF16), tileValues(s.inner)},
-				{len(s.last.Float), len(s.last.Q), len(s.last.Scales), len(s.last.Sums), len(s.last.BF16), tileValues(s.last)},
-			} {
-				got += int64(4*x.floats + x.q + 4*x.scales + 2*x.sums + 2*x.bf16 + 4*x.tiles)
+			got += 4 * int64(len(s.plain)+len(s.sums)+len(s.gate)+len(s.keys)+len(s.values)+len(s.attendedTo)+len(s.order))
+			for _, x := range []*neural.Rows{&s.learning.rows, &s.learned} {
+				got += 4 * int64(len(x.Q)+len(x.K)+len(x.V)+len(x.Gates)+len(x.Out))
+			}
+			for _, x := range s.rounds {
+				got += 4 * int64(len(x.rows))
+			}
+			for _, x := range []*kernels.Activations{s.normed, s.attended, s.inner, s.last, s.learning.read, s.context} {
+				if x != nil {
+					got += int64(4*len(x.Float) + len(x.Q) + 4*len(x.Scales) + 2*len(x.Sums) + 2*len(x.BF16) + 4*tileValues(x))
+				}
 			}
 			if want := m.ScratchBytes(37, 5, 37, 0); got != want {
 				t.Errorf("%s %s: %d bytes, ScratchBytes says %d", name, typ, got, want)

@@ -16,6 +16,8 @@ type scratch struct {
 	change   []float32            // [n, E] what a sublayer adds
 	inner    *kernels.Activations // [n·max(1, U), F]
 	cos, sin []float32            // [n, rope dimensions/2]
+	plain    []float32            // [n, heads · keyDim] queries before RoPE, where they meet persistent tokens
+	sums     []float32            // [n, heads, 2] of softmaxes to which more rows come: see attention.Add
 	last     *kernels.Activations // [wanted, E]
 	logits   []float32            // [wanted, vocabulary]
 
@@ -60,6 +62,12 @@ func (s *scratch) resize(m *Model, rows []Row, threads int, logits bool) {
 		grow(&s.fullPath, n*m.Heads*m.ValueDim)
 		grow(&s.memoryPath, n*m.Heads*m.ValueDim)
 	}
+	if m.Neural.Persistent > 0 {
+		grow(&s.plain, n*m.Heads*m.KeyDim)
+	}
+	if m.Neural.beside() {
+		grow(&s.sums, n*m.Heads*2)
+	}
 	s.setRows(m, n)
 	s.attending.resize(m, rows, threads)
 	if m.Experts > 0 {
@@ -68,6 +76,7 @@ func (s *scratch) resize(m *Model, rows []Row, threads int, logits bool) {
 	if len(m.Neural.Layers) > 0 {
 		s.learning.resize(m, n)
 		s.learning.sort(rows)
+		s.segment(m)
 	}
 }
 

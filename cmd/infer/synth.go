@@ -50,7 +50,7 @@ func newSynth(a *app) *cobra.Command {
 func shapeList() string {
 	var b strings.Builder
 	for _, s := range synth.Shapes() {
-		fmt.Fprintf(&b, "  %-12s %s, %d layers, %d wide, %.1f million parameters\n", s.Name, s.Arch, s.Layers, s.Embedding, float64(s.Parameters())/1e6)
+		fmt.Fprintf(&b, "  %-14s %s, %d layers, %d wide, %.1f million parameters\n", s.Name, s.Arch, s.Layers, s.Embedding, float64(s.Parameters())/1e6)
 	}
 	return b.String()
 }

@@ -28,7 +28,7 @@ func (m *Memory) Advance(s *Scratch, st *State, h int, rows Rows, pick []int32, 
 		n := min(len(pick), m.Chunk-x.fill)
 		piece := pick[:n]
 		for part, from := range [parts][]float32{rows.Q, rows.K, rows.V} {
-			m.gather(s, x, h, part, from, piece)
+			m.gather(s, x, h, part, part, from, piece)
 		}
 		grow(&s.gates, n)
 		for i, r := range piece {
@@ -56,19 +56,24 @@ func (m *Memory) gateOf(row []float32, h int) gate {
 // advance reads and learns from tokens that fit into what is left of the chunk.
 func (m *Memory) advance(s *Scratch, held bool, x *head, q, k, v []float32, gates []gate, y []float32) {
 	n := len(gates)
-	m.observe(s, x, k, v, n)
+	if m.ReadAfter {
+		m.observe(s, x, k, v, nil, nil, n)
+	} else {
+		m.observe(s, x, k, v, q, y, n)
+	}
 	grow(&s.mixes, n)
 	grow(&s.factors, n*m.Chunk)
 	for i, g := range gates {
 		m.weigh(x, g)
+		if !m.ReadAfter {
+			continue
+		}
 		carried := x.carried(m)
 		s.mixes[i] = mix{carried[weightsInWeights], carried[momentumInWeights], s.factors[i*m.Chunk:][:x.fill]}
 		copy(s.mixes[i].gradients, x.values[m.inWeights:])
 	}
 	if m.ReadAfter {
 		m.readAfter(s, x, y, q, s.mixes)
-	} else {
-		m.read(s, x, y, q, n)
 	}
 	if x.fill == m.Chunk {
 		if held {
@@ -81,13 +86,12 @@ func (m *Memory) advance(s *Scratch, held bool, x *head, q, k, v []float32, gate
 // finish norms what was read and gates it.
 func (m *Memory) finish(s *Scratch, h int, out, read, gates []float32) {
 	s.impl.RMSNorm(out, read, m.norm[h*m.Dim:(h+1)*m.Dim], m.NormEpsilon)
-	for i, g := range gates {
-		out[i] *= sigmoid(g)
-	}
+	s.impl.Scale(out, out, s.sigmoids(gates), 1)
 }
 
-// gather brings a head's part of the rows together: convolved, activated, and queries and keys of length 1.
-func (m *Memory) gather(s *Scratch, x *head, h, part int, from []float32, pick []int32) {
+// gather brings a head's part of the rows together: convolved, each stream with its own past, activated, and queries and keys of
+// length 1.
+func (m *Memory) gather(s *Scratch, x *head, h, part, stream int, from []float32, pick []int32) {
 	n, d := len(pick), m.Dim
 	grow(&s.parts[part], n*d)
 	to := s.parts[part]
@@ -96,15 +100,15 @@ func (m *Memory) gather(s *Scratch, x *head, h, part int, from []float32, pick [
 		behind = m.Convolution - 1
 		grow(&s.raw, (behind+n)*d)
 		raw = s.raw
-		copy(raw, m.tail(x, part))
+		copy(raw, m.tail(x, stream))
 	}
 	for i, r := range pick {
 		at := (int(r)*m.Heads + h) * d
 		copy(raw[(behind+i)*d:(behind+i+1)*d], from[at:at+d])
 	}
 	if m.Convolution > 0 {
-		copy(m.tail(x, part), raw[n*d:])
-		m.convolve(to, raw, m.taps[(part*m.Heads+h)*m.Convolution*d:], n)
+		copy(m.tail(x, stream), raw[n*d:])
+		m.convolve(s, to, raw, m.taps[(part*m.Heads+h)*m.Convolution*d:], n)
 	}
 	if m.SiLU {
 		s.silu(to, to)
@@ -116,23 +120,22 @@ func (m *Memory) gather(s *Scratch, x *head, h, part int, from []float32, pick [
 	}
 }
 
-// tail is the last rows of a part before their convolution.
-func (m *Memory) tail(x *head, part int) []float32 {
+// tail is the last rows of a stream before their convolution.
+func (m *Memory) tail(x *head, stream int) []float32 {
 	n := (m.Convolution - 1) * m.Dim
-	return x.values[m.tails+part*n:][:n]
+	return x.values[m.tails+stream*n:][:n]
 }
 
 // convolve sets to[i] = Σ_j taps[j]·raw[i+j].
-func (m *Memory) convolve(to, raw, taps []float32, n int) {
+func (m *Memory) convolve(s *Scratch, to, raw, taps []float32, n int) {
 	d := m.Dim
+	grow(&s.tapped, d)
 	for i := range n {
 		out := to[i*d : (i+1)*d]
-		clear(out)
-		for j := range m.Convolution {
-			in, tap := raw[(i+j)*d:(i+j+1)*d], taps[j*d:(j+1)*d]
-			for c := range out {
-				out[c] += float32(tap[c] * in[c])
-			}
+		s.impl.Scale(out, raw[i*d:(i+1)*d], taps, 1)
+		for j := 1; j < m.Convolution; j++ {
+			s.impl.Scale(s.tapped, raw[(i+j)*d:(i+j+1)*d], taps[j*d:], 1)
+			s.impl.Axpy(1, s.tapped, out)
 		}
 	}
 }
@@ -144,9 +147,7 @@ const smallest = 1e-12
 func normalize(s *Scratch, x []float32) (scale float32) {
 	length := float32(math.Sqrt(float64(s.impl.Dot(x, x))))
 	scale = 1 / max(length, smallest)
-	for i := range x {
-		x[i] *= scale
-	}
+	s.times(x, x, scale)
 	if length < smallest {
 		return 0
 	}

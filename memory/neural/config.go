@@ -41,6 +41,9 @@ type Config struct {
 	DecayToInitial bool
 	// Convolution is the width of the causal convolutions of queries, keys and values; 0: there are none.
 	Convolution int
+	// Retrieving has further queries read before a chunk's rows are learned from (Memory.Retrieve), which come of another text than
+	// those rows and are convolved among themselves.
+	Retrieving bool
 	// SiLU activates queries, keys and values after the convolutions.
 	SiLU bool
 	// MostStep and MostMomentum bound θ and η: θ is MostStep times a sigmoid, η at most MostMomentum.
@@ -98,20 +101,28 @@ func (c *Config) steps() int {
 func (c *Config) values() float64 {
 	hidden := float64(c.Dim) * float64(max(1, c.Expansion))
 	depth := float64(c.Depth)
-	return depth*2*hidden*hidden + depth*2*float64(c.Chunk)*hidden + 2*float64(c.Chunk) + 3*float64(c.Convolution)*float64(c.Dim) + 3
+	return depth*2*hidden*hidden + depth*2*float64(c.Chunk)*hidden + 2*float64(c.Chunk) + float64(c.streams())*float64(c.Convolution)*float64(c.Dim) + 3
 }
 
 // layout says where in a head's state what is.
 type layout struct {
-	weights  []int // of each layer of M, [out, in]: as they are when the chunk begins
+	weights  []int // of each layer of M, [in, out], as products with rows read them: as they are when the chunk begins
 	momentum []int // likewise S; all the same where there is none
 	inputs   []int // of each layer, [chunk, in]: what the chunk's keys make of it
 	errors   []int // of each layer, [chunk, out]: the loss's gradient there
 	// The weights and the momentum at the chunk's last token are sums over its gradients: of these the factors, [chunk] each.
 	inWeights, inMomentum int
 	carry                 int // and of the weights and momentum that the chunk begins with: see carried
-	tails                 int // [3, convolution−1, dim]: the last queries, keys and values before their convolution
+	tails                 int // [3 or 4, convolution−1, dim]: the last queries, keys, values and further queries before their convolution
 	size                  int
+}
+
+// streams is the number of texts that are convolved.
+func (c *Config) streams() int {
+	if c.Retrieving {
+		return parts + 1
+	}
+	return parts
 }
 
 func (c *Config) layout() layout {
@@ -135,6 +146,6 @@ func (c *Config) layout() layout {
 		l.errors = append(l.errors, take(c.Chunk*c.Width(i)))
 	}
 	l.inWeights, l.inMomentum, l.carry = take(c.Chunk), take(c.Chunk), take(carryValues)
-	l.tails = take(parts * max(0, c.Convolution-1) * c.Dim)
+	l.tails = take(c.streams() * max(0, c.Convolution-1) * c.Dim)
 	return l
 }

@@ -32,6 +32,11 @@ func (x tried) write(k, v []float32, g gate) {
 	x.advance(x.s, false, x.x, k, k, v, []gate{g}, make([]float32, x.Dim))
 }
 
+// matrix is the weights or the momentum of a layer as equations have them, [out, in].
+func (x tried) matrix(of func(m *Memory, layer int) []float32, layer int) []float32 {
+	return transposed(of(x.Memory, layer), x.Width(layer-1), x.Width(layer))
+}
+
 func (x tried) readAt(q ...float32) []float32 {
 	y := make([]float32, x.Dim)
 	x.read(x.s, x.x, y, q, 1)
@@ -71,9 +76,9 @@ func TestGoldenLinear(t *testing.T) {
 		x := try(t, impl, Config{Dim: 2, Depth: 1, Chunk: 1, Momentum: true, MostMomentum: 1}, make([]float32, 4))
 		for i, want := range [][]float64{{.5, 0, 1, 0}, {.655, -.06, 1.46, .08}, {.7085, -.572, 1.672, .346}} {
 			x.write(goldenKeys[i], goldenValues[i], goldenGates[i])
-			near(t, "M", x.x.weights(x.Memory, 0), handTolerance, want...)
+			near(t, "M", x.matrix(x.x.weights, 0), handTolerance, want...)
 		}
-		near(t, "S", x.x.momentumOf(x.Memory, 0), handTolerance, .1845, -.524, .504, .282)
+		near(t, "S", x.matrix(x.x.momentumOf, 0), handTolerance, .1845, -.524, .504, .282)
 		near(t, "read (1, 1)", x.readAt(1, 1), handTolerance, .1365, 2.018)
 		near(t, "read (.6, .8)", x.readAt(.6, .8), handTolerance, -.0325, 1.28)
 
@@ -81,8 +86,8 @@ func TestGoldenLinear(t *testing.T) {
 		for i := range goldenKeys {
 			x.write(goldenKeys[i], goldenValues[i], goldenGates[i])
 		}
-		near(t, "M of a chunk", x.x.weights(x.Memory, 0), handTolerance, .785, -.5, 1.825, .59)
-		near(t, "S of a chunk", x.x.momentumOf(x.Memory, 0), handTolerance, .225, -.5, .585, .43)
+		near(t, "M of a chunk", x.matrix(x.x.weights, 0), handTolerance, .785, -.5, 1.825, .59)
+		near(t, "S of a chunk", x.matrix(x.x.momentumOf, 0), handTolerance, .225, -.5, .585, .43)
 		near(t, "read (1, 1) of a chunk", x.readAt(1, 1), handTolerance, .285, 2.415)
 
 		for _, momentum := range []bool{false, true} { // η = 0 either way
@@ -104,7 +109,7 @@ func TestGoldenLinear(t *testing.T) {
 					}
 					x.write(goldenKeys[i], goldenValues[i], g)
 				}
-				near(t, "M without momentum", x.x.weights(x.Memory, 0), handTolerance, c.want...)
+				near(t, "M without momentum", x.matrix(x.x.weights, 0), handTolerance, c.want...)
 			}
 		}
 	})
@@ -121,12 +126,12 @@ func TestGoldenMLP(t *testing.T) {
 		}
 		near(t, "read", x.readAt(k...), handTolerance, .057663, .154400)
 		near(t, "loss", []float32{float32(loss())}, handTolerance, 2.220639)
-		x.observe(x.s, x.x, k, v, 1)
+		x.observe(x.s, x.x, k, v, nil, nil, 1)
 		near(t, "G_1", x.gradient(0, 0), handTolerance, -.746141, -.994854, .512070, .682760)
 		near(t, "G_2", x.gradient(0, 1), handTolerance, -.058236, -.504403, .071341, .617914)
 		x.write(k, v, gate{step: .1, decay: .01})
-		near(t, "W_1", x.x.weights(x.Memory, 0), handTolerance, .569614, -.197515, .146793, .327724)
-		near(t, "W_2", x.x.weights(x.Memory, 1), handTolerance, .995824, .149440, -.205134, .532209)
+		near(t, "W_1", x.matrix(x.x.weights, 0), handTolerance, .569614, -.197515, .146793, .327724)
+		near(t, "W_2", x.matrix(x.x.weights, 1), handTolerance, .995824, .149440, -.205134, .532209)
 		near(t, "loss after", []float32{float32(loss())}, handTolerance, 1.941341)
 		near(t, "read (0, 1)", x.readAt(0, 1), handTolerance, -.060199, .119637)
 	})
@@ -144,14 +149,14 @@ func (x tried) gradient(token, layer int) []float32 {
 	return g
 }
 
-// TestGradientsAreDifferences compares gradients with differences of the loss.
+// TestGradientsAreDifferences is I9: it compares gradients with differences of the loss.
 func TestGradientsAreDifferences(t *testing.T) {
 	for depth := 1; depth <= 5; depth++ {
 		for i := range 4 {
 			m, w, rows := random(t, Config{Depth: depth, Expansion: 2, Chunk: 3, FullLoss: i%2 == 1, UnitHidden: i >= 2}, 3)
 			for _, impl := range kernels.Implementations() {
 				x := tried{m, NewScratch(impl, new(kernels.Scratch)), &m.NewState().heads[0]}
-				x.observe(x.s, x.x, rows.K[:3*m.Dim], rows.V[:3*m.Dim], 3)
+				x.observe(x.s, x.x, rows.K[:3*m.Dim], rows.V[:3*m.Dim], nil, nil, 3)
 				reference := newNaive(m.Config, w).heads[0].weights
 				for token := range 3 {
 					k, v := wide(rows.K[token*m.Dim:][:m.Dim]), wide(rows.V[token*m.Dim:][:m.Dim])
@@ -176,7 +181,7 @@ func TestGradientsAreDifferences(t *testing.T) {
 	}
 }
 
-// TestScan is the scalar recurrence of momentum and weights, with a momentum and weights to begin with.
+// TestScan is I7, the scalar recurrence of momentum and weights, with a momentum and weights to begin with.
 func TestScan(t *testing.T) {
 	m, err := New(Config{Heads: 1, Dim: 1, Depth: 1, Chunk: 8, Momentum: true, MostStep: 1, MostMomentum: 1}, Weights{Initial: [][]float32{{1}}, Norm: []float32{1}})
 	if err != nil {
@@ -201,7 +206,7 @@ func TestScan(t *testing.T) {
 	near(t, "M", w, handTolerance, 1.025, 1.2825, 1.1325, -.75375)
 }
 
-// TestGates holds what steps, momentum and decay of nothing, or of all, do to every kind of memory.
+// TestGates is I1 and I5: it holds what steps, momentum and decay of nothing, or of all, do to every kind of memory.
 func TestGates(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Scratch, c Config) {
 		m, w, rows := random(t, c, 64)
@@ -214,14 +219,14 @@ func TestGates(t *testing.T) {
 		}
 		chunk(gate{})
 		for i := range m.Depth {
-			if n := m.Width(i) * m.Width(i-1); !slices.Equal(x.x.weights(m, i), w.Initial[i][:n]) {
+			if n := m.Width(i) * m.Width(i-1); !slices.Equal(x.matrix(x.x.weights, i), w.Initial[i][:n]) {
 				t.Fatalf("layer %d: no step and no decay, and the weights changed", i)
 			}
 		}
 		chunk(gate{decay: .25})
 		for i := range m.Depth {
 			keep := math.Pow(.75, float64(m.Chunk))
-			for j, v := range x.x.weights(m, i) {
+			for j, v := range x.matrix(x.x.weights, i) {
 				want := keep * float64(w.Initial[i][j])
 				if m.DecayToInitial {
 					want = float64(w.Initial[i][j])
@@ -239,20 +244,20 @@ func TestGates(t *testing.T) {
 			write(r, gate{step: .01, momentum: .5, decay: float32(r+1) / float32(m.Chunk)})
 		}
 		for i := range m.Depth {
-			for j, v := range x.x.weights(m, i) {
-				d := v - x.x.momentumOf(m, i)[j]
+			for j, v := range x.matrix(x.x.weights, i) {
+				d := v - x.matrix(x.x.momentumOf, i)[j]
 				if m.DecayToInitial { // but for what it decayed to
 					d -= w.Initial[i][j]
 				}
 				if !(math.Abs(float64(d)) <= 2e-7) {
-					t.Fatalf("layer %d: weight %g, momentum %g", i, v, x.x.momentumOf(m, i)[j])
+					t.Fatalf("layer %d: weight %g, momentum %g", i, v, x.matrix(x.x.momentumOf, i)[j])
 				}
 			}
 		}
 	})
 }
 
-// TestRecall writes orthogonal keys with steps of 1: each is read back as it was written, and the delta rule replaces one.
+// TestRecall is I4 and I13: it writes orthogonal keys with steps of 1: each is read back as it was written, and the delta rule replaces one.
 func TestRecall(t *testing.T) {
 	onEachImplementation(t, func(t *testing.T, impl *kernels.Implementation) {
 		const dim = 16

@@ -20,27 +20,34 @@ func (x *head) carried(m *Memory) []float32 { return x.values[m.carry:][:carryVa
 // gate is what a token asks for.
 type gate struct{ step, momentum, decay float32 }
 
-// observe takes the gradients of n more keys and values of the chunk, at the weights that it begins with. For a layer that
-// makes a = W·h of its input h, the gradient is e·hᵀ, with e the loss's gradient by a: both are kept, not their product.
+// observe takes the gradients of n more keys and values of the chunk, at the weights that it begins with. If q is not nil, it reads
+// at the same time, y = M(q) with these weights, which then come out of memory once for both. For a layer that makes a = W·h of
+// its input h, the gradient is e·hᵀ, with e the loss's gradient by a: both are kept, not their product.
 //
 //	e_last = M(k) − v,  e_i = (W_{i+1}ᵀ·e_{i+1}) ⊙ SiLU′(a_i)
 //
 // Where hidden layers have length 1, h = p/|p| with p = SiLU(a), the gradient b by h is (b − h·(h·b))/|p| by p.
-func (m *Memory) observe(s *Scratch, x *head, k, v []float32, n int) {
-	last := m.Depth - 1
+func (m *Memory) observe(s *Scratch, x *head, k, v, q, y []float32, n int) {
+	last, all := m.Depth-1, (len(k)+len(q))/m.Dim
 	rows := func(values []float32, width int) []float32 { return values[x.fill*width:][:n*width] }
-	copy(rows(x.inputs(m, 0), m.Dim), k)
+	grow(&s.both, len(k)+len(q))
+	h := s.both
+	copy(h[copy(h, k):], q)
 	for i := range m.Depth {
 		in, out := m.Width(i-1), m.Width(i)
-		a := s.sums(i, n*out)
-		s.apply(a, rows(x.inputs(m, i), in), x.weights(m, i), n, in, out)
+		copy(rows(x.inputs(m, i), in), h)
+		a := s.sums(i, all*out)
+		s.apply(a, h, x.weights(m, i), all, in, out)
 		if i < last {
-			h := rows(x.inputs(m, i+1), out)
+			h = s.hidden(i, all*out)
 			s.silu(h, a)
 			if m.UnitHidden {
-				s.unit(h, s.scales(i, n))
+				s.unit(h, s.scales(i, all))
 			}
 		}
+	}
+	if q != nil {
+		copy(y, s.sums(last, all*m.Dim)[n*m.Dim:])
 	}
 	e := rows(x.errors(m, last), m.Dim)
 	for j, a := range s.sums(last, n*m.Dim) {
@@ -53,8 +60,9 @@ func (m *Memory) observe(s *Scratch, x *head, k, v []float32, n int) {
 		width, next := m.Width(i), m.Width(i+1)
 		e := rows(x.errors(m, i), width)
 		s.gemm(kernels.Gemm{
-			M: n, N: width, K: next, Alpha: 1, A: rows(x.errors(m, i+1), next), LDA: next, B: x.weights(m, i+1), LDB: width, C: e, LDC: width,
+			TransB: true, M: n, N: width, K: next, Alpha: 1, A: rows(x.errors(m, i+1), next), LDA: next, B: x.weights(m, i+1), LDB: next, C: e, LDC: width,
 		})
+		slopes := s.siluSlopes(s.sums(i, n*width))
 		for r := range n {
 			row := e[r*width : (r+1)*width]
 			if m.UnitHidden {
@@ -64,9 +72,7 @@ func (m *Memory) observe(s *Scratch, x *head, k, v []float32, n int) {
 					row[j] *= scale
 				}
 			}
-			for j, a := range s.sums(i, n*width)[r*width:][:width] {
-				row[j] *= siluSlope(a)
-			}
+			s.impl.Scale(row, row, slopes[r*width:(r+1)*width], 1)
 			if m.MostError > 0 {
 				s.bound(row, m.MostError)
 			}
@@ -135,20 +141,12 @@ func (s *Scratch) addGradients(m *Memory, x *head, layer int, to, factors []floa
 	grow(&s.scaled, x.fill*out)
 	step := x.step(m, layer)
 	for i := range x.fill {
-		factor := step * factors[i]
-		for j, v := range e[i*out : (i+1)*out] {
-			s.scaled[i*out+j] = factor * v
-		}
+		s.times(s.scaled[i*out:(i+1)*out], e[i*out:(i+1)*out], -step*factors[i])
 	}
 	s.gemm(kernels.Gemm{
-		TransA: true, M: out, N: in, K: x.fill, Alpha: -1, A: s.scaled, LDA: out, B: x.inputs(m, layer), LDB: in, Beta: keep, C: to, LDC: in,
+		TransA: true, M: in, N: out, K: x.fill, Alpha: 1, A: x.inputs(m, layer), LDA: in, B: s.scaled, LDB: out, Beta: keep, C: to, LDC: out,
 	})
 }
 
+// sigmoid is for what a token has few of; Scratch.sigmoids is for many, and has no more than six digits after the point.
 func sigmoid(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }
-
-// siluSlope is the derivative of SiLU.
-func siluSlope(a float32) float32 {
-	s := sigmoid(a)
-	return s * (1 + float32(a*(1-s)))
-}

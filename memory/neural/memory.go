@@ -22,7 +22,7 @@ type Weights struct {
 type Memory struct {
 	Config
 	layout
-	initial [][]float32 // of each layer
+	initial [][]float32 // of each layer, [heads, in, out]
 	taps    []float32   // [3, heads, width, dim]
 	norm    []float32
 	steps   []float32 // [depth, heads]: the part of the step that a layer learns with
@@ -33,7 +33,7 @@ func New(c Config, w Weights) (*Memory, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	m := &Memory{Config: c, layout: c.layout(), initial: w.Initial, norm: w.Norm}
+	m := &Memory{Config: c, layout: c.layout(), norm: w.Norm}
 	if len(w.Initial) != c.Depth {
 		return nil, fmt.Errorf("neural: initial weights of %d layers, want %d", len(w.Initial), c.Depth)
 	}
@@ -41,6 +41,7 @@ func New(c Config, w Weights) (*Memory, error) {
 		if want := c.Heads * c.Width(i) * c.Width(i-1); len(values) != want {
 			return nil, fmt.Errorf("neural: %d initial weights in layer %d, want %d", len(values), i, want)
 		}
+		m.initial = append(m.initial, transposed(values, c.Width(i), c.Width(i-1)))
 	}
 	if len(w.Norm) != c.Heads*c.Dim {
 		return nil, fmt.Errorf("neural: %d weights of a norm, want %d", len(w.Norm), c.Heads*c.Dim)
@@ -60,6 +61,16 @@ func New(c Config, w Weights) (*Memory, error) {
 	}
 	m.transposeTaps(w.Convolution)
 	return m, nil
+}
+
+// transposed returns matrices of [rows, cols] as [cols, rows].
+func transposed(x []float32, rows, cols int) []float32 {
+	out := make([]float32, len(x))
+	for i, v := range x {
+		matrix, at := i/(rows*cols), i%(rows*cols)
+		out[matrix*rows*cols+at%cols*rows+at/cols] = v
+	}
+	return out
 }
 
 // transposeTaps puts the taps for neighbouring values beside one another.

@@ -14,6 +14,8 @@ import (
 // one another.
 const naiveTolerance = 2e-4
 
+// TestAgreesWithNaive is I6, and all equations together: chunks of one token are the sequential rule, longer ones have their gradients
+// taken at the weights that they begin with.
 func TestAgreesWithNaive(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Scratch, c Config) {
 		const n = 45
@@ -34,7 +36,7 @@ func TestAgreesWithNaive(t *testing.T) {
 	})
 }
 
-// TestHoweverCut reads a text in pieces, and goes on with restored and copied states between them.
+// TestHoweverCut is I10 and I11: it reads a text in pieces, and goes on with restored and copied states between them.
 func TestHoweverCut(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Scratch, c Config) {
 		const n = 61
@@ -101,7 +103,7 @@ func TestRevert(t *testing.T) {
 	})
 }
 
-// TestCausal changes everything about a row, to numbers and to NaN: no row before it may notice.
+// TestCausal is I14: it changes everything about a row, to numbers and to NaN: no row before it may notice.
 func TestCausal(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Scratch, c Config) {
 		const n = 24

@@ -14,7 +14,7 @@ type naive struct {
 	Config
 	w       Weights
 	heads   []naiveHead
-	history [parts][][]float64 // rows before their convolution
+	history [parts + 1][][]float64 // rows before their convolution; last those of further queries
 	read    int
 }
 
@@ -186,7 +186,7 @@ func (m *naive) step(rows Rows, r int) []float64 {
 		x := &m.heads[h]
 		var part [parts][]float64
 		for i := range part {
-			part[i] = m.convolved(i, h)
+			part[i] = m.convolved(m.history[i], i, h)
 		}
 		gates := rows.Gates[r*3*m.Heads:]
 		step := float64(m.MostStep) * logistic(float64(gates[h]))
@@ -199,24 +199,42 @@ func (m *naive) step(rows Rows, r int) []float64 {
 		if m.ReadAfter {
 			w = x.weights
 		}
-		y := m.naiveRead(w, part[queries])
-		var square float64
-		for _, v := range y {
-			square += v * v
-		}
-		scale := 1 / math.Sqrt(square/float64(m.Dim)+float64(m.NormEpsilon))
-		for i, v := range y {
-			at := h*m.Dim + i
-			out = append(out, v*scale*float64(m.w.Norm[at])*logistic(float64(rows.Out[r*width+at])))
-		}
+		out = append(out, m.finish(m.naiveRead(w, part[queries]), rows.Out[r*width:], h)...)
 	}
 	m.read++
 	return out
 }
 
+// finish norms what a head read and gates it.
+func (m *naive) finish(y []float64, gates []float32, h int) (out []float64) {
+	var square float64
+	for _, v := range y {
+		square += v * v
+	}
+	scale := 1 / math.Sqrt(square/float64(m.Dim)+float64(m.NormEpsilon))
+	for i, v := range y {
+		at := h*m.Dim + i
+		out = append(out, v*scale*float64(m.w.Norm[at])*logistic(float64(gates[at])))
+	}
+	return out
+}
+
+// retrieve reads with the query of a row, before the row that is learned from next (equation 21).
+func (m *naive) retrieve(rows Rows, r int) (out []float64) {
+	width := m.Heads * m.Dim
+	m.history[parts] = append(m.history[parts], wide(rows.Q[r*width:(r+1)*width]))
+	for h := range m.Heads {
+		w := m.heads[h].first
+		if m.read%m.Chunk == 0 {
+			w = m.heads[h].weights
+		}
+		out = append(out, m.finish(m.naiveRead(w, m.convolved(m.history[parts], queries, h)), rows.Out[r*width:], h)...)
+	}
+	return out
+}
+
 // convolved is a head's part of the last row.
-func (m *naive) convolved(part, h int) []float64 {
-	history := m.history[part]
+func (m *naive) convolved(history [][]float64, part, h int) []float64 {
 	out := make([]float64, m.Dim)
 	var square float64
 	for i := range out {
@@ -257,6 +275,7 @@ var shapes = map[string]Config{
 	"MLP, steadied after":    {Depth: 2, Expansion: 2, Chunk: 5, Momentum: true, ReadAfter: true, UnitHidden: true, LayerSteps: true, MostError: 0.5, DecayToInitial: true},
 	"steadied, deep":         {Depth: 3, Expansion: 2, Chunk: 4, Momentum: true, FullLoss: true, UnitHidden: true, LayerSteps: true, DecayToInitial: true},
 	"three layers":           {Depth: 3, Expansion: 2, Chunk: 6, Momentum: true, ReadAfter: true},
+	"retrieving":             {Depth: 2, Expansion: 2, Chunk: 6, Momentum: true, Convolution: 3, Retrieving: true},
 	"four layers":            {Depth: 4, Expansion: 2, Chunk: 3, Momentum: true},
 }
 

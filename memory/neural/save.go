@@ -11,7 +11,7 @@ import (
 // flags), the number of tokens in the chunk, and each head's values.
 const (
 	stateMagic   = "MNTN"
-	stateVersion = 1
+	stateVersion = 2
 	stateHeader  = 4 + 4 + 4*8
 )
 
@@ -22,7 +22,7 @@ var ErrState = errors.New("neural: the saved state does not fit")
 func (m *Memory) shape() [7]uint32 {
 	var flags uint32
 	for i, set := range []bool{
-		m.Momentum, m.ReadAfter, m.FullLoss, m.SiLU, m.UnitHidden, m.LayerSteps, m.MostError > 0, m.DecayToInitial,
+		m.Momentum, m.ReadAfter, m.FullLoss, m.SiLU, m.UnitHidden, m.LayerSteps, m.MostError > 0, m.DecayToInitial, m.Retrieving,
 	} {
 		if set {
 			flags |= 1 << i

@@ -24,7 +24,7 @@ func TestRestoreRefuses(t *testing.T) {
 	for name, change := range map[string]func([]byte) []byte{
 		"empty":      func(b []byte) []byte { return nil },
 		"magic":      put(0, 1),
-		"version":    put(4, 2),
+		"version":    put(4, 1),
 		"heads":      put(8, 1),
 		"depth":      put(16, 3),
 		"flags":      put(32, 0),

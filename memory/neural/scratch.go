@@ -8,12 +8,15 @@ type Scratch struct {
 	kernels *kernels.Scratch
 	product kernels.Gemm // here, since what is handed to an implementation would else be allocated anew
 
-	layers  [][]float32 // what layers make of keys, before their activation
-	inner   [][]float32 // what they make of queries
+	layers  [][]float32 // what layers make of keys and queries, before their activation
+	inner   [][]float32 // and after it
+	both    []float32   // keys and queries
 	lengths [][]float32 // by what they are multiplied, of each token, to have length 1
 	scaled  []float32
 	first   []float32
 	similar []float32
+	sigmas  []float32 // sigmoids
+	tapped  []float32 // a row times a tap
 	ones    []float32
 	parts   [parts][]float32 // queries, keys and values of a head
 	raw     []float32        // before their convolution
@@ -33,16 +36,42 @@ func (s *Scratch) gemm(g kernels.Gemm) {
 	s.impl.Gemm(&s.product, s.kernels)
 }
 
-// apply sets y = x·Wᵀ for n rows of x.
+// apply sets y = x·w for n rows of x and w as a state has it, [in, out].
 func (s *Scratch) apply(y, x, w []float32, n, in, out int) {
-	s.gemm(kernels.Gemm{TransB: true, M: n, N: out, K: in, Alpha: 1, A: x, LDA: in, B: w, LDB: in, C: y, LDC: out})
+	s.gemm(kernels.Gemm{M: n, N: out, K: in, Alpha: 1, A: x, LDA: in, B: w, LDB: out, C: y, LDC: out})
 }
 
-func (s *Scratch) silu(dst, x []float32) {
-	for n := len(s.ones); n < len(x); n++ {
+func (s *Scratch) silu(dst, x []float32) { s.impl.SwiGLU(dst, x, s.one(len(x))) }
+
+// times sets dst = by·x.
+func (s *Scratch) times(dst, x []float32, by float32) { s.impl.Scale(dst, x, s.one(len(x)), by) }
+
+// one returns n ones.
+func (s *Scratch) one(n int) []float32 {
+	for len(s.ones) < n {
 		s.ones = append(s.ones, 1)
 	}
-	s.impl.SwiGLU(dst, x, s.ones[:len(x)])
+	return s.ones[:n]
+}
+
+// sigmoids returns 1/(1 + exp(−x)) = ½ + ½·tanh(x/2), until the next call.
+func (s *Scratch) sigmoids(x []float32) []float32 {
+	grow(&s.sigmas, len(x))
+	copy(s.sigmas, x)
+	s.impl.Softcap(s.sigmas, 2)
+	for i, v := range s.sigmas {
+		s.sigmas[i] = .5 + .25*v
+	}
+	return s.sigmas
+}
+
+// siluSlopes returns the derivatives of SiLU, until the next call of sigmoids: σ·(1 + a·(1 − σ)).
+func (s *Scratch) siluSlopes(a []float32) []float32 {
+	slopes := s.sigmoids(a)
+	for i, v := range slopes {
+		slopes[i] = v * (1 + float32(a[i]*(1-v)))
+	}
+	return slopes
 }
 
 // unit brings rows, of which there are as many as scales, to length 1.
@@ -82,5 +111,5 @@ func (c *Config) ScratchValues(rows int) int {
 		hidden += c.Width(i)
 	}
 	widest := c.Dim * max(1, c.Expansion)
-	return n*(2*hidden+6*c.Dim+c.Convolution*c.Dim+4) + c.Chunk*(widest+3*n) + n*(2*widest+c.Depth)
+	return n*(4*hidden+8*c.Dim+c.Convolution*c.Dim+4) + c.Chunk*(widest+3*n) + n*(3*widest+c.Depth)
 }
