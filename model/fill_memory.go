@@ -34,25 +34,40 @@ func (r *Runner) fillMemories(s *Sequence, rows int) error {
 				left -= n
 			}
 		case *neural.State:
-			m := r.model.layers[i].neural.memory
-			n := rows - max(0, rows/m.Chunk-noiseChunks)*m.Chunk
-			width := m.Heads * m.Dim
-			noise := neural.Rows{
-				Q: normals(rng, n*width), K: normals(rng, n*width), V: normals(rng, n*width), Gates: make([]float32, n*3*m.Heads), Out: make([]float32, n*width),
-			}
-			pick := make([]int32, n)
-			for j := range pick {
-				pick[j] = int32(j)
-			}
-			for j := range noise.Gates {
-				noise.Gates[j] = noiseGate
-			}
-			for h := range m.Heads {
-				m.Advance(learner, x, h, noise, pick, make([]float32, n*width))
+			fillNeural(r.model.layers[i].neural.memory, x, learner, rng, rows)
+		case *contextState:
+			fillNeural(x.memory, x.State, learner, rng, rows)
+			n := rows % x.memory.Chunk
+			for j := range n {
+				x.rows.Append(int32(rows - n + j))
+				for h := range r.model.KVHeads {
+					if err := x.rows.Put(h, j, normals(rng, r.model.KeyDim), normals(rng, r.model.ValueDim)); err != nil {
+						return err
+					}
+				}
 			}
 		}
 	}
 	return nil
+}
+
+// fillNeural has a neural memory learn from the last chunks of so many rows.
+func fillNeural(m *neural.Memory, to *neural.State, learner *neural.Scratch, rng *rand.Rand, rows int) {
+	n := rows - max(0, rows/m.Chunk-noiseChunks)*m.Chunk
+	width := m.Heads * m.Dim
+	noise := neural.Rows{
+		Q: normals(rng, n*width), K: normals(rng, n*width), V: normals(rng, n*width), Gates: make([]float32, n*3*m.Heads), Out: make([]float32, n*width),
+	}
+	pick := make([]int32, n)
+	for j := range pick {
+		pick[j] = int32(j)
+	}
+	for j := range noise.Gates {
+		noise.Gates[j] = noiseGate
+	}
+	for h := range m.Heads {
+		m.Advance(learner, to, h, noise, pick, make([]float32, n*width))
+	}
 }
 
 // normals are as large as what is normed.

@@ -223,7 +223,7 @@ func TestForwardAfterClose(t *testing.T) {
 }
 
 func TestScratchBytes(t *testing.T) {
-	for _, name := range append(allShapes(), "mneme-lmm-tiny", "mneme-mag-tiny", "mneme-mal-tiny", "mneme-mac-tiny") {
+	for _, name := range allShapes() {
 		for _, typ := range []quant.Type{quant.F32, quant.BF16, quant.Q8_0} {
 			m := synthModel(t, name, typ)
 			var s scratch

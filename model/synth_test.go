@@ -23,8 +23,10 @@ func shapes() []string {
 	return tinyShapes
 }
 
-// allShapes are those and one with a memory of chunks, which methods and policies are not for.
-func allShapes() []string { return append(slices.Clone(shapes()), "mneme-fifo-tiny") }
+// allShapes are those and some with memories, which methods and policies are not for.
+func allShapes() []string {
+	return append(slices.Clone(shapes()), "mneme-fifo-tiny", "mneme-lmm-tiny", "mneme-mag-tiny", "mneme-mal-tiny", "mneme-mac-tiny")
+}
 
 // synthFile makes a random model in memory.
 func synthFile(t *testing.T, name string, typ quant.Type) *weights.File {

@@ -568,3 +568,31 @@ func BenchmarkTitansToken(b *testing.B) {
 		}
 	}
 }
+
+// TestTitansFilled goes on after noise, of lengths that end within segments and with them: as after a text that was read.
+func TestTitansFilled(t *testing.T) {
+	for _, v := range variantNames {
+		m := synthModel(t, "mneme-"+v+"-tiny", quant.F32)
+		r := newRunner(t, m, 1)
+		for _, rows := range []int{1, 16, 41, 3000, 65536} {
+			s := newSequence(t, m, quant.F16)
+			if err := fillNoise(t, s, rows); err != nil {
+				t.Fatal(err)
+			}
+			saved := s.Memories().Save()
+			want := forward(t, r, s, text(40, 1), rows)
+			again := newSequence(t, m, quant.F16)
+			if err := fillNoise(t, again, rows); err != nil {
+				t.Fatal(err)
+			}
+			restored, err := again.ReadMemories(saved, rows)
+			if err != nil {
+				t.Fatalf("%s, %d rows: %v", v, rows, err)
+			}
+			again.SetMemories(restored)
+			for i, id := range text(40, 1) {
+				sameBits(t, v, forward(t, r, again, []int32{id}, rows+i), want[i:i+1])
+			}
+		}
+	}
+}

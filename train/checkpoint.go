@@ -36,12 +36,13 @@ const (
 	sectionMeans2  = "means of squares"
 )
 
-// fingerprint stands for all that decides about the result but the seed: the recipe, its shape and the number of words.
+// fingerprint stands for all that decides about the result but the seed: the recipe, its shapes and its texts.
 func (r *run) fingerprint() (string, error) {
 	what := struct {
 		Recipe Recipe
+		Source string
 		Shapes []Shape // the model's, and the stages'
-	}{r.recipe, []Shape{r.model.Shape}}
+	}{r.recipe, r.source.Print(), []Shape{r.model.Shape}}
 	for i := range r.recipe.Stages {
 		what.Shapes = append(what.Shapes, r.recipe.Stages[i].shape(r.model.Shape))
 	}
@@ -143,7 +144,7 @@ func (r *run) load(f *statefile.File) (log int64, err error) {
 	case k.Recipe != r.recipe.Name:
 		return 0, fmt.Errorf("it is of recipe %q, not %q", k.Recipe, r.recipe.Name)
 	case k.Print != print:
-		return 0, fmt.Errorf("recipe %q, or the words of its texts, were others then", k.Recipe)
+		return 0, fmt.Errorf("recipe %q, or its texts, were others then", k.Recipe)
 	case k.Report.Seed != r.options.Seed:
 		return 0, fmt.Errorf("it is of seed %d, not %d", k.Report.Seed, r.options.Seed)
 	case k.Stage < 0, k.Stage > len(r.recipe.Stages), k.Step < 0, k.Log < 0, len(k.Updates) != len(r.model.Params), len(k.Report.Stages) < k.Stage, len(k.Report.Stages) > k.Stage+1:

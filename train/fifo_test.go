@@ -63,7 +63,7 @@ func TestMemoryIsTheEngines(t *testing.T) {
 						p.Values[i] += 0.3 * v
 					}
 				}
-				g, err := m.build(c, texts, length, false)
+				g, err := m.build(c, texts, length)
 				if err != nil {
 					t.Fatal(err)
 				}

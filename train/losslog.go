@@ -26,12 +26,11 @@ type entry struct {
 	rate, norm float64
 	speed      float64 // tokens per second
 	examined   bool
-	recall     float64
-	remembers  bool
-	zeroed     float64
+	marks      Marks
+	zeroed     Marks
 }
 
-var logHeader = []string{"step", "stage", "tokens", "loss", "rate", "gradient_norm", "tokens_per_second", "recall", "recall_zeroed"}
+var logHeader = []string{"step", "stage", "tokens", "loss", "rate", "gradient_norm", "tokens_per_second", "exam_loss", "recall", "exam_loss_zeroed", "recall_zeroed"}
 
 // openLog opens the log of a run of which so many bytes were written when it was kept, and drops what was written after that.
 func openLog(path string, written int64) (l *lossLog, err error) {
@@ -72,17 +71,21 @@ func (l *lossLog) write(e entry) error {
 	if l == nil {
 		return nil
 	}
-	recall, zeroed := "", ""
-	if e.examined {
-		recall = strconv.FormatFloat(e.recall, 'f', 4, 64)
-	}
-	if e.examined && e.remembers {
-		zeroed = strconv.FormatFloat(e.zeroed, 'f', 4, 64)
-	}
-	return l.csv.Write([]string{
+	line := []string{
 		strconv.Itoa(e.step), e.stage, strconv.FormatInt(e.tokens, 10), strconv.FormatFloat(float64(e.loss), 'g', -1, 32),
-		strconv.FormatFloat(e.rate, 'g', 6, 64), strconv.FormatFloat(e.norm, 'g', 6, 64), strconv.FormatFloat(e.speed, 'f', 0, 64), recall, zeroed,
-	})
+		strconv.FormatFloat(e.rate, 'g', 6, 64), strconv.FormatFloat(e.norm, 'g', 6, 64), strconv.FormatFloat(e.speed, 'f', 0, 64),
+	}
+	for _, m := range []Marks{e.marks, e.zeroed} {
+		loss, recall := "", ""
+		if e.examined && m.Documents > 0 {
+			loss = strconv.FormatFloat(m.Loss, 'g', 6, 64)
+		}
+		if e.examined && m.Asked > 0 {
+			recall = strconv.FormatFloat(m.Recall(), 'f', 4, 64)
+		}
+		line = append(line, loss, recall)
+	}
+	return l.csv.Write(line)
 }
 
 // flush has the file hold all lines, and returns its length.

@@ -221,8 +221,8 @@ func (b *builder) input(name string, of tensor.Dtype, values any, n int) *gorgon
 	return gorgonia.NewVector(b.g.ExprGraph, of, gorgonia.WithName(name), gorgonia.WithShape(n), gorgonia.WithValue(v))
 }
 
-// build makes the graph of the model for so many texts of a length; with the loss, if it is to be trained.
-func (m *Model) build(c Compute, texts, length int, training bool) (*graph, error) {
+// build makes the graph of the model for so many texts of a length, and of their loss.
+func (m *Model) build(c Compute, texts, length int) (*graph, error) {
 	s := m.Shape
 	if texts < 1 || length < 1 {
 		return nil, fmt.Errorf("train: %d texts of %d tokens", texts, length)
@@ -246,10 +246,8 @@ func (m *Model) build(c Compute, texts, length int, training bool) (*graph, erro
 		x = b.layer(x, l, heads)
 	}
 	g.logits = b.linear(b.norm(x, "output_norm.weight"), "output.weight", "")
-	if training {
-		targets, weights := b.input("targets", tensor.Int, g.targets, rows), b.input("weights", tensor.Float32, g.weights, rows)
-		g.loss = b.next(func() (*gorgonia.Node, error) { return c.CrossEntropy(g.logits, targets, weights) })
-	}
+	targets, weights := b.input("targets", tensor.Int, g.targets, rows), b.input("weights", tensor.Float32, g.weights, rows)
+	g.loss = b.next(func() (*gorgonia.Node, error) { return c.CrossEntropy(g.logits, targets, weights) })
 	return g, b.err
 }
 

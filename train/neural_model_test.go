@@ -108,7 +108,7 @@ func TestPrototypeOfTitans(t *testing.T) {
 			if name == "titans_off" {
 				clear(m.byName["blk.2.mem_output.weight"].Values)
 			}
-			g, err := m.build(c, 1, len(want.Tokens), false)
+			g, err := m.build(c, 1, len(want.Tokens))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -60,7 +60,7 @@ func openPrototype(t *testing.T, name string, s Shape) *Model {
 // logitsOf are those of each row of one text.
 func logitsOf(t *testing.T, c Compute, m *Model, tokens []int) [][]float32 {
 	t.Helper()
-	g, err := m.build(c, 1, len(tokens), false)
+	g, err := m.build(c, 1, len(tokens))
 	if err != nil {
 		t.Fatal(err)
 	}

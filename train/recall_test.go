@@ -93,9 +93,9 @@ func recalled(t *testing.T, c Compute, m *Model, length int) float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	right, asked, err := e.Exact(recall(rand.New(rand.NewPCG(2, 9)), texts, length))
+	marks, err := e.Examine(recall(rand.New(rand.NewPCG(2, 9)), texts, length))
 	if err := errors.Join(err, e.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return float64(right) / float64(asked)
+	return marks.Recall()
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/mneme-lm/mneme/train/tales"
 )
 
 // Recipe is how a model is made: its shape, and the stages that train it, one after the other.
@@ -115,33 +117,74 @@ const Enough = 0.93
 // batch is the number of tokens in one.
 const batch = 2048
 
-// stage is one of texts of a length, most of them stories.
-func stage(name string, length, least, facts, steps int) Stage {
+// stories is a stage of texts of a length, most of them stories.
+func stories(length, least, most, steps int) Stage {
 	return Stage{
-		Name: name, Texts: batch / length, Length: length, Mix: Mix{Lists: 0.25, Least: least, Facts: facts}, Steps: steps,
-		Until: Enough, Every: 50, Exam: 8,
+		Name: fmt.Sprintf("stories of %d", length), Texts: batch / length, Length: length, Mix: Mix{Lists: 0.25, Least: least, Facts: most},
+		Steps: steps, Until: Enough, Every: 50, Exam: 8,
 	}
 }
 
-// warmup is made of lists alone: it is where looking back for what followed the same word is learned.
-func warmup(until float64) Stage {
-	s := stage("lists", 64, 1, 2, 1500)
-	s.Mix.Lists, s.Until = 1, until
+// lists is made of lists alone: it is where looking back for what stood by the same word is learned.
+func lists(length int) Stage {
+	s := stories(length, 1, 1, 2000)
+	s.Name, s.Mix.Lists, s.Until = fmt.Sprintf("lists of %d", length), 1, 0.85
 	return s
 }
 
-// cool is stage with a learning rate that falls.
+// cool is a stage with a learning rate that falls.
 func cool(s Stage) Stage {
 	s.Name, s.Until, s.Cool = s.Name+", cooling", 0, true
 	return s
 }
 
-var recipes = []Recipe{
-	{
-		Name: "base", About: "full attention", Shape: Small, Rate: 2e-3, Final: 0.05, Warmup: 50,
-		Stages: []Stage{
-			warmup(0.9), stage("stories of 64", 64, 2, 2, 4000), stage("stories of 128", 128, 2, 4, 3000), stage("stories of 256", 256, 2, 8, 3000),
-			cool(stage("stories of 256", 256, 2, 8, 1000)),
-		},
-	},
+// with has stages adapt the shape, and says how.
+func with(how string, adapt func(s *Shape), stages ...Stage) []Stage {
+	for i := range stages {
+		stages[i].Name, stages[i].Adapt = stages[i].Name+", "+how, adapt
+	}
+	return stages
 }
+
+// attending is what models with a memory learn first: full attention without the memory.
+func attending() []Stage {
+	return with("full attention", func(s *Shape) { s.Sight, s.Neural, s.Fifo = Sight{}, nil, nil }, lists(64), stories(64, 2, 2, 3000), stories(128, 2, 4, 1000))
+}
+
+func small(change func(s *Shape)) func(int) Shape {
+	return func(vocabulary int) Shape {
+		s := Small(vocabulary)
+		change(&s)
+		return s
+	}
+}
+
+func windows(n int) func(s *Shape) { return func(s *Shape) { s.Sight = Sight{Window: n} } }
+
+// all is what the recipes have in common.
+var all = Recipe{Rate: 2e-3, Final: 0.05, Warmup: 50}
+
+// recipe is one of a name.
+func recipe(name, about string, shape func(int) Shape, stages ...[]Stage) Recipe {
+	r := all
+	r.Name, r.About, r.Shape, r.Stages = name, about, shape, slices.Concat(stages...)
+	return r
+}
+
+var (
+	wholeText = []Stage{lists(64), stories(64, 2, 2, 3000), stories(128, 2, 4, 3000), stories(256, 2, 8, 3000), cool(stories(256, 2, 8, 1000))}
+
+	recipes = []Recipe{
+		recipe("base", "full attention", Small, wholeText),
+		recipe("landmark", "attention to blocks of 16 tokens that their landmarks find",
+			small(func(s *Shape) { s.Landmark = Landmark{Block: 16, Token: tales.Landmark} }), wholeText),
+		recipe("fifo", "attention to chunks of 64 tokens, and a gated first-in-first-out memory of those before",
+			small(func(s *Shape) { s.Fifo = NewFifo(2, 3) }),
+			attending(), []Stage{lists(128), stories(128, 2, 4, 2000), stories(256, 2, 8, 3000), cool(stories(256, 2, 8, 1000))}),
+		// A small window first: with a large one the memory is never used.
+		recipe("titans", "attention to the last 64 tokens, and a neural memory that learns while it reads",
+			small(func(s *Shape) { s.Sight, s.Neural = Sight{Window: 64}, SmallNeural() }),
+			attending(), with("windows of 16", windows(16), lists(64), stories(128, 2, 4, 2000), stories(256, 2, 8, 2000)),
+			[]Stage{stories(256, 2, 8, 1000), stories(512, 2, 12, 1500), cool(stories(512, 2, 12, 700))}),
+	}
+)

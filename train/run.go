@@ -32,10 +32,7 @@ type Progress struct {
 	Tokens          int64
 	Loss            float32
 	TokensPerSecond float64 // since the run began or went on, without examinations
-	Examined        bool
-	Recall          float64 // share of right answers in the stage's last examination
-	Remembers       bool    // there is a memory …
-	Zeroed          float64 // … and this is the share where all that is read of it is zeros
+	Marks, Zeroed   Marks   // of the stage's last examination, and with zeros for what is read of a memory; none before the first
 }
 
 // Report is what a run came to.
@@ -50,18 +47,14 @@ type Report struct {
 
 // StageReport is what a stage came to.
 type StageReport struct {
-	Name     string
-	Steps    int
-	Tokens   int64
-	Seconds  float64 // of steps, without examinations
-	Loss     float32 // of the last step
-	Examined bool
-	Recall   float64 // share of answers that were right in the last examination
-	Reached  bool    // the share that ends the stage; where it has none, that its steps were all taken
-	// Remembers tells that there is a memory; Zeroed is then the share of answers that were right where all that is read of it
-	// is zeros.
-	Remembers bool
-	Zeroed    float64
+	Name    string
+	Steps   int
+	Tokens  int64
+	Seconds float64 // of steps, without examinations
+	Loss    float32 // of the last step
+	Marks   Marks   // of the last examination
+	Zeroed  Marks   // of the same with zeros for all that is read of the memory; none where there is no memory
+	Reached bool    // the share that ends the stage; where it has none, that its steps were all taken
 }
 
 // TokensPerSecond is the speed of training, without examinations.
@@ -198,21 +191,15 @@ func (r *run) take(ctx context.Context, t *Trainer, e *exams, s *Stage) (ended b
 	own.Steps, own.Tokens, own.Seconds, own.Loss = own.Steps+1, own.Tokens+tokens, own.Seconds+took, loss
 	examined := e != nil && (r.step%s.Every == 0 || r.step == s.Steps)
 	if examined {
-		if own.Recall, err = r.examine(ctx, e.with, s); err != nil {
+		if err := r.mark(ctx, e, s, own); err != nil {
 			return false, err
 		}
-		if own.Remembers = e.without != nil; own.Remembers {
-			if own.Zeroed, err = r.examine(ctx, e.without, s); err != nil {
-				return false, err
-			}
-		}
-		own.Examined = true
-		ended = s.Until > 0 && own.Recall >= s.Until
+		ended = s.Until > 0 && own.Marks.Recall() >= s.Until
 		own.Reached = ended
 	}
 	if err := r.log.write(entry{
 		stage: s.Name, step: all.Steps, tokens: all.Tokens, loss: loss, rate: rate, norm: norm, speed: float64(tokens) / took,
-		examined: examined, recall: own.Recall, remembers: own.Remembers, zeroed: own.Zeroed,
+		marks: own.Marks, zeroed: own.Zeroed, examined: examined,
 	}); err != nil {
 		return false, err
 	}
@@ -220,10 +207,22 @@ func (r *run) take(ctx context.Context, t *Trainer, e *exams, s *Stage) (ended b
 	if r.options.Progress != nil {
 		r.options.Progress(Progress{
 			Stage: s.Name, StageNumber: r.stage, Step: all.Steps, Steps: r.recipe.steps(), Tokens: all.Tokens, Loss: loss,
-			TokensPerSecond: float64(r.tokens) / r.seconds, Examined: own.Examined, Recall: own.Recall, Remembers: own.Remembers, Zeroed: own.Zeroed,
+			TokensPerSecond: float64(r.tokens) / r.seconds, Marks: own.Marks, Zeroed: own.Zeroed,
 		})
 	}
 	return ended, nil
+}
+
+// mark examines the model.
+func (r *run) mark(ctx context.Context, e *exams, s *Stage, own *StageReport) (err error) {
+	if own.Marks, err = r.examine(ctx, e.with, s); err != nil {
+		return err
+	}
+	if e.without == nil {
+		return nil
+	}
+	own.Zeroed, err = r.examine(ctx, e.without, s)
+	return err
 }
 
 // exams are of a stage's model, with its memory and, if it has one, without. Nil: the stage has none.
@@ -255,26 +254,25 @@ func (e *exams) close() error {
 	return errors.Join(e.with.Close(), e.without.Close())
 }
 
-// examine asks questions, the same ones in each examination of a stage, and returns the share of right answers.
-func (r *run) examine(ctx context.Context, e *Examiner, s *Stage) (float64, error) {
+// examine has texts read, the same ones in each examination of a stage.
+func (r *run) examine(ctx context.Context, e *Examiner, s *Stage) (marks Marks, err error) {
 	texts := r.random(streamExam, 0)
-	right, asked := 0, 0
 	for range s.Exam {
 		if err := ctx.Err(); err != nil {
-			return 0, err
+			return marks, err
 		}
 		documents, err := r.source.Exam(texts, s)
 		if err != nil {
-			return 0, err
+			return marks, err
 		}
-		n, of, err := e.Exact(documents)
+		some, err := e.Examine(documents)
 		if err != nil {
-			return 0, err
+			return marks, err
 		}
-		right, asked = right+n, asked+of
+		marks.add(some)
 	}
-	if asked == 0 {
-		return 0, errors.New("an examination without questions")
+	if marks.Asked == 0 && s.Until > 0 {
+		return marks, errors.New("an examination without questions, by which the stage is to end")
 	}
-	return float64(right) / float64(asked), nil
+	return marks, nil
 }

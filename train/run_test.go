@@ -77,7 +77,7 @@ func TestRunGoesOn(t *testing.T) {
 		t.Fatalf("%d lines, %+v", len(lines), whole)
 	}
 	for i, l := range lines[1:] {
-		if l[0] != strconv.Itoa(i+1) || l[1] != map[bool]string{true: "lists", false: "stories"}[i < 7] || (l[7] != "") != slices.Contains([]int{3, 6, 7, 9, 11, 12}, i+1) {
+		if l[0] != strconv.Itoa(i+1) || l[1] != map[bool]string{true: "lists", false: "stories"}[i < 7] || (l[7] != "") != (l[8] != "") || (l[8] != "") != slices.Contains([]int{3, 6, 7, 9, 11, 12}, i+1) {
 			t.Errorf("line %d is %v", i+1, l)
 		}
 	}
@@ -108,7 +108,7 @@ func TestRunGoesOn(t *testing.T) {
 		if again := readLog(t, log); !slices.EqualFunc(again, lines, slices.Equal[[]string]) {
 			t.Errorf("the log is %v, want %v", again, lines)
 		}
-		if parts.Steps != whole.Steps || parts.Tokens != whole.Tokens || parts.Stages[1].Recall != whole.Stages[1].Recall || parts.Stages[0].Loss != whole.Stages[0].Loss {
+		if parts.Steps != whole.Steps || parts.Tokens != whole.Tokens || parts.Stages[1].Marks != whole.Stages[1].Marks || parts.Stages[0].Loss != whole.Stages[0].Loss {
 			t.Errorf("%+v, want %+v", parts, whole)
 		}
 	}
@@ -178,10 +178,10 @@ func TestStagesEnd(t *testing.T) {
 	r.Stages[1].Until, r.Stages[1].Cool = 1, false
 	_, report := mustRun(t, c[len(c)-1], r, Options{Seed: 5})
 	first, second := report.Stages[0], report.Stages[1]
-	if !first.Reached || !(first.Recall > 0) || first.Steps >= 300 || first.Steps%3 != 0 {
+	if !first.Reached || !(first.Marks.Recall() > 0) || first.Steps >= 300 || first.Steps%3 != 0 {
 		t.Errorf("the first stage: %+v", first)
 	}
-	if second.Reached || second.Recall == 1 || second.Steps != 5 || !second.Examined {
+	if second.Reached || second.Marks.Recall() == 1 || second.Steps != 5 || second.Marks.Asked == 0 {
 		t.Errorf("the second stage: %+v", second)
 	}
 }

@@ -14,8 +14,11 @@ type Source interface {
 	Words() int
 	// Batch makes the texts of a batch.
 	Batch(r *rand.Rand, s *Stage) ([]tales.Document, error)
-	// Exam makes texts with questions of the kind that the stage teaches, to see how many are answered.
+	// Exam makes texts of the kind that the stage teaches, to see how they are read, and how many of their questions are
+	// answered, if they have any.
 	Exam(r *rand.Rand, s *Stage) ([]tales.Document, error)
+	// Print stands for the texts: what has another one makes other models.
+	Print() string
 	// Describe writes the vocabulary into a model's metadata.
 	Describe(md *weights.Metadata) error
 }
@@ -25,6 +28,9 @@ type Stories struct{}
 
 // Words is the size of the language's vocabulary.
 func (Stories) Words() int { return len(tales.Words()) }
+
+// Print is that of the words and of how texts are made of them.
+func (Stories) Print() string { return tales.Print() }
 
 // Batch returns lists of either kind, as many as the stage's share, then stories.
 func (Stories) Batch(r *rand.Rand, s *Stage) ([]tales.Document, error) {

@@ -26,7 +26,7 @@ type Trainer struct {
 
 // NewTrainer returns a trainer for so many texts of a length in each step.
 func NewTrainer(c Compute, m *Model, texts, length int) (*Trainer, error) {
-	g, err := m.build(c, texts, length, true)
+	g, err := m.build(c, texts, length)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ type Examiner struct {
 
 // NewExaminer returns an examiner that reads so many documents of a length at once.
 func NewExaminer(c Compute, m *Model, texts, length int) (*Examiner, error) {
-	g, err := m.build(c, texts, length, false)
+	g, err := m.build(c, texts, length)
 	if err != nil {
 		return nil, err
 	}
@@ -179,35 +179,52 @@ func NewExaminer(c Compute, m *Model, texts, length int) (*Examiner, error) {
 // Close gives the graph back.
 func (e *Examiner) Close() error { return e.vm.Close() }
 
-// Exact returns how many answers the documents have, and how many of these the model gives exactly: every token is
-// the likeliest after those before it.
-func (e *Examiner) Exact(documents []tales.Document) (right, asked int, err error) {
+// Marks are how a model has read some documents.
+type Marks struct {
+	Asked, Right int     // answers, and those that it gives exactly: every token is the likeliest after those before it
+	Loss         float64 // mean per document
+	Documents    int
+}
+
+func (m *Marks) add(other Marks) {
+	of, all := float64(other.Documents), float64(m.Documents+other.Documents)
+	m.Loss += (other.Loss - m.Loss) * of / max(all, 1)
+	m.Asked, m.Right, m.Documents = m.Asked+other.Asked, m.Right+other.Right, m.Documents+other.Documents
+}
+
+// Recall is the share of right answers, 0 if there are none.
+func (m *Marks) Recall() float64 { return float64(m.Right) / float64(max(m.Asked, 1)) }
+
+// Examine has the model read documents.
+func (e *Examiner) Examine(documents []tales.Document) (marks Marks, err error) {
 	if err := e.g.take(documents, e.texts, e.length); err != nil {
-		return 0, 0, err
+		return marks, err
 	}
 	e.vm.Reset()
 	if err := e.vm.RunAll(); err != nil {
-		return 0, 0, fmt.Errorf("train: %w", err)
+		return marks, fmt.Errorf("train: %w", err)
 	}
 	logits, ok := e.g.logits.Value().Data().([]float32)
-	if !ok {
-		return 0, 0, fmt.Errorf("train: logits are a %T", e.g.logits.Value().Data())
+	loss, alsoOK := e.g.loss.Value().Data().(float32)
+	if !ok || !alsoOK {
+		return marks, fmt.Errorf("train: logits are a %T, their loss a %T", e.g.logits.Value().Data(), e.g.loss.Value().Data())
 	}
+	marks.Loss, marks.Documents = float64(loss), len(documents)
 	vocab := e.m.Shape.Vocabulary
 	for i, d := range documents {
 		for _, s := range d.Answers {
-			asked++
 			all := true
 			for j := s.From; j < s.To; j++ {
 				row := logits[(i*e.g.rows+e.g.landmark.row(j-1))*vocab:][:vocab]
 				all = all && largest(row) == d.Tokens[j]
 			}
+			marks.Asked++
 			if all {
-				right++
+				marks.Right++
 			}
 		}
 	}
-	return right, asked, nil
+	return marks, nil
 }
 
 // largest returns the index of the largest value, −1 if there is none.

@@ -509,9 +509,9 @@ func TestExactMatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokens := tales.Encode("figs nuts figs figs nuts figs figs .")
-	right, asked, err := e.Exact([]tales.Document{{Tokens: tokens, Answers: []tales.Span{{From: 2, To: 4}, {From: 3, To: 5}, {From: 5, To: 6}, {From: 7, To: 8}}}})
-	if err != nil || right != 2 || asked != 4 {
-		t.Errorf("%d of %d are right (%v), want 2 of 4", right, asked, err)
+	marks, err := e.Examine([]tales.Document{{Tokens: tokens, Answers: []tales.Span{{From: 2, To: 4}, {From: 3, To: 5}, {From: 5, To: 6}, {From: 7, To: 8}}}})
+	if err != nil || marks.Right != 2 || marks.Asked != 4 || marks.Documents != 1 || !(marks.Loss > 0) {
+		t.Errorf("%+v (%v), want 2 of 4", marks, err)
 	}
 	if err := e.Close(); err != nil {
 		t.Error(err)

@@ -30,6 +30,10 @@ type trainCommand struct {
 	kind       string
 	cpu        string
 	seed       uint64
+	text       string
+	words      int
+	length     int
+	steps      int
 }
 
 // trainResult is what train --json prints.
@@ -48,13 +52,32 @@ type trainResult struct {
 
 // trainStage is what a stage came to.
 type trainStage struct {
-	Name    string   `json:"name"`
-	Steps   int      `json:"steps"`
-	Tokens  int64    `json:"tokens"`
-	Seconds float64  `json:"seconds"`
-	Loss    float32  `json:"loss"`
-	Recall  *float64 `json:"recall"` // share of answers that were right at the end; null without an examination
-	Reached bool     `json:"reached"`
+	Name    string     `json:"name"`
+	Steps   int        `json:"steps"`
+	Tokens  int64      `json:"tokens"`
+	Seconds float64    `json:"seconds"`
+	Loss    float32    `json:"loss"`
+	Exam    *examMarks `json:"exam"`        // at the end; null without an examination
+	Zeroed  *examMarks `json:"exam_zeroed"` // with zeros for what is read of the memory; null without a memory
+	Reached bool       `json:"reached"`
+}
+
+// examMarks are how a model read texts that it was not trained with.
+type examMarks struct {
+	Loss   float64  `json:"loss"`
+	Recall *float64 `json:"recall"` // share of answers that were right; null without questions
+}
+
+func newExamMarks(m train.Marks) *examMarks {
+	if m.Documents == 0 {
+		return nil
+	}
+	e := &examMarks{Loss: m.Loss}
+	if m.Asked > 0 {
+		recall := m.Recall()
+		e.Recall = &recall
+	}
+	return e
 }
 
 func newTrain(a *app) *cobra.Command {
@@ -63,18 +86,26 @@ func newTrain(a *app) *cobra.Command {
 		Use:   "train RECIPE --out FILE",
 		Short: "Train a small model",
 		Long: "train makes a small model that reads and answers questions about stories of a small language, which it invents as it\n" +
-			"goes. The recipes are\n" + recipeList() +
+			"goes, or, with --text, one that goes on with texts like a file's. The recipes are\n" + recipeList() +
 			"The loss of each step is written to FILE.csv. What is interrupted is kept in FILE.checkpoint: the same command goes on\n" +
 			"from there, and comes to the same model as if it had never stopped.",
-		Example: `  infer train base --out base.gguf --seed 1`,
-		Args:    exactly("RECIPE"),
+		Example: "  infer train base --out base.gguf --seed 1\n" +
+			"  infer train base --text book.txt --vocab 2048 --out book.gguf",
+		Args: exactly("RECIPE"),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
 			return recipeNames(), cobra.ShellCompDirectiveNoFileComp
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, flag := range []string{"vocab", "length", "steps"} {
+				if c.text == "" && cmd.Flags().Changed(flag) {
+					return usagef("--%s is for training with --text", flag)
+				}
+			}
+			return c.run(cmd.Context(), args[0])
+		},
 	}
 	addGroup(cmd, "Output", func(set *pflag.FlagSet) {
 		set.StringVarP(&c.out, "out", "o", "", "`file` to write the model to")
@@ -84,6 +115,10 @@ func newTrain(a *app) *cobra.Command {
 	})
 	addGroup(cmd, "Training", func(set *pflag.FlagSet) {
 		set.Uint64VarP(&c.seed, "seed", "s", 1, "same `seed`, same model")
+		set.StringVar(&c.text, "text", "", "`file` of text to train with, in place of stories; its end is held out for examinations")
+		set.IntVar(&c.words, "vocab", 1024, "with --text: `number` of tokens of the byte-level BPE that is learned from it")
+		set.IntVar(&c.length, "length", 256, "with --text: `number` of tokens of the pieces")
+		set.IntVar(&c.steps, "steps", 3000, "with --text: `number` of steps, of 2,048 tokens each")
 		set.StringVar(&c.cpu, "cpu", "", "`kernels` to compute with, by name (generic: plain Go); default: $MNEME_CPU, else the fastest")
 	})
 	cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(exportable(), cobra.ShellCompDirectiveNoFileComp))
@@ -135,6 +170,9 @@ func (c *trainCommand) run(ctx context.Context, name string) error {
 	if err != nil {
 		return usagef("--cpu: %w", err)
 	}
+	if c.words < 1 || c.length < 2 || c.steps < 1 {
+		return usagef("--vocab %d, --length %d, --steps %d: want at least one token, pieces of two and one step", c.words, c.length, c.steps)
+	}
 	if c.out == "" {
 		return usagef("no file for the model: --out FILE")
 	}
@@ -149,7 +187,10 @@ func (c *trainCommand) run(ctx context.Context, name string) error {
 	}
 	team := kernels.NewTeam(c.threads)
 	defer team.Close()
-	source := train.Stories{}
+	source, recipe, err := c.source(ctx, recipe)
+	if err != nil {
+		return err
+	}
 	model, report, err := c.train(ctx, train.Compute{Impl: impl, Team: team}, recipe, source)
 	if err != nil {
 		return err
@@ -163,6 +204,22 @@ func (c *trainCommand) run(ctx context.Context, name string) error {
 	return c.tell(model, report)
 }
 
+// source is what texts are made of, and the recipe for them.
+func (c *trainCommand) source(ctx context.Context, recipe train.Recipe) (train.Source, train.Recipe, error) {
+	if c.text == "" {
+		return train.Stories{}, recipe, nil
+	}
+	data, err := os.ReadFile(c.text)
+	if err != nil {
+		return nil, recipe, err
+	}
+	text, err := train.NewText(ctx, string(data), c.words)
+	if err != nil {
+		return nil, recipe, fmt.Errorf("%s: %w", c.text, err)
+	}
+	return text, recipe.OnText(c.length, c.steps), nil
+}
+
 func (c *trainCommand) train(ctx context.Context, compute train.Compute, recipe train.Recipe, source train.Source) (*train.Model, train.Report, error) {
 	bar := c.newProgress("training", false)
 	defer bar.finish()
@@ -170,8 +227,11 @@ func (c *trainCommand) train(ctx context.Context, compute train.Compute, recipe 
 		Seed: c.seed, Checkpoint: c.checkpoint, Interval: checkpointInterval, Log: c.log,
 		Progress: func(p train.Progress) {
 			text := fmt.Sprintf("%s, %.0f tokens/s", p.Stage, p.TokensPerSecond)
-			if p.Examined {
-				text += fmt.Sprintf(", recall %.1f%%", 100*p.Recall)
+			if p.Marks.Asked > 0 {
+				text += fmt.Sprintf(", recall %.1f%%", 100*p.Marks.Recall())
+			}
+			if p.Zeroed.Asked > 0 {
+				text += fmt.Sprintf(", %.1f%% without memory", 100*p.Zeroed.Recall())
 			}
 			bar.describe(text)
 			bar.set(int64(p.Step), int64(p.Steps))
@@ -188,7 +248,7 @@ func (c *trainCommand) tell(m *train.Model, r train.Report) error {
 	defer f.Close()
 	for _, s := range r.Stages {
 		if !s.Reached {
-			c.warn("stage %s ended after %d steps with %.1f%% of the answers right, which is less than it is for", s.Name, s.Steps, 100*s.Recall)
+			c.warn("stage %s ended after %d steps with %.1f%% of the answers right, which is less than it is for", s.Name, s.Steps, 100*s.Marks.Recall())
 		}
 	}
 	if c.json {
@@ -197,18 +257,23 @@ func (c *trainCommand) tell(m *train.Model, r train.Report) error {
 			TokensPerSecond: r.TokensPerSecond(), Log: c.log, writtenResult: writtenResult{f.Size(), typeCounts(f.TypeCounts())},
 		}
 		for _, s := range r.Stages {
-			stage := trainStage{Name: s.Name, Steps: s.Steps, Tokens: s.Tokens, Seconds: s.Seconds, Loss: s.Loss, Reached: s.Reached}
-			if s.Examined {
-				stage.Recall = &s.Recall
-			}
-			result.Stages = append(result.Stages, stage)
+			result.Stages = append(result.Stages, trainStage{
+				Name: s.Name, Steps: s.Steps, Tokens: s.Tokens, Seconds: s.Seconds, Loss: s.Loss, Reached: s.Reached,
+				Exam: newExamMarks(s.Marks), Zeroed: newExamMarks(s.Zeroed),
+			})
 		}
 		return c.printJSON(result)
 	}
 	for _, s := range r.Stages {
 		c.printf("%-28s %6d steps %10d tokens %7.0f s   loss %.3f", s.Name, s.Steps, s.Tokens, s.Seconds, s.Loss)
-		if s.Examined {
-			c.printf("   recall %.1f%%", 100*s.Recall)
+		if s.Marks.Documents > 0 {
+			c.printf(", of other texts %.3f", s.Marks.Loss)
+		}
+		if s.Marks.Asked > 0 {
+			c.printf("   recall %.1f%%", 100*s.Marks.Recall())
+		}
+		if s.Zeroed.Asked > 0 {
+			c.printf(", without memory %.1f%%", 100*s.Zeroed.Recall())
 		}
 		c.printf("\n")
 	}

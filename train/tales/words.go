@@ -1,6 +1,10 @@
 package tales
 
-import "strings"
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+)
 
 // The first ids are not words.
 const (
@@ -45,6 +49,14 @@ func vocabulary() ([]string, map[string]int) {
 		}
 	}
 	return all, known
+}
+
+// version is raised when the same generator comes to make other texts.
+const version = 2
+
+// Print stands for the vocabulary and for how texts are made.
+func Print() string {
+	return fmt.Sprintf("tales %d %x", version, sha256.Sum256([]byte(strings.Join(words, " "))))
 }
 
 // Words returns the vocabulary, by id.

@@ -2,8 +2,6 @@ package synth
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/mneme-lm/mneme/weights"
 	"github.com/mneme-lm/mneme/weights/quant"
@@ -67,11 +65,10 @@ func (s Shape) hyperparameters() []pair {
 	switch {
 	case s.Fifo.Slots > 0:
 		pairs = append(pairs, s.fifoParameters()...)
+	case s.Neural.Variant != "":
+		pairs = append(pairs, s.neuralParameters()...)
 	case s.Arch == "mneme":
 		pairs = append(pairs, pair{"attention.kind", s.attentionKinds()})
-	}
-	if s.Neural.Variant != "" {
-		pairs = append(pairs, s.memoryKeys()...)
 	}
 	if s.Experts > 0 {
 		pairs = append(pairs, pair{"expert_count", uint32(s.Experts)}, pair{"expert_used_count", uint32(s.ExpertsUsed)})
@@ -79,39 +76,14 @@ func (s Shape) hyperparameters() []pair {
 	return pairs
 }
 
-// attentionKinds gives every other layer of a model with a window that window, and all layers with a memory what stands beside it.
+// attentionKinds gives every other layer of a model with a window that window.
 func (s Shape) attentionKinds() []string {
 	kinds := make([]string, s.Layers)
 	for i := range kinds {
 		kinds[i] = "full"
-		switch {
-		case s.Neural.Variant == "mac":
-			kinds[i] = "chunked"
-		case s.SlidingWindow > 0 && (i%2 == 0 || s.Neural.Variant != ""):
+		if s.SlidingWindow > 0 && i%2 == 0 {
 			kinds[i] = "window"
 		}
 	}
 	return kinds
-}
-
-// memoryKeys are those of a neural memory.
-func (s Shape) memoryKeys() []pair {
-	m := s.Neural
-	layers := make([]int32, s.Layers)
-	for i := range layers {
-		layers[i] = int32(i)
-	}
-	pairs := []pair{{"memory.kind", "neural"}, {"memory.neural.variant", m.Variant}, {"memory.neural.layers", layers}, {"memory.neural.step_max", float32(.1)},
-		{"memory.neural.momentum_max", float32(.9)}}
-	for key, value := range map[string]int{
-		"head_count": m.Heads, "head_length": m.HeadDim, "depth": m.Depth, "expansion": m.Expansion, "chunk": m.Chunk,
-		"convolution": m.Convolution, "persistent": m.Persistent,
-	} {
-		pairs = append(pairs, pair{"memory.neural." + key, uint32(value)})
-	}
-	if m.Variant == "mac" {
-		pairs = append(pairs, pair{"attention.chunk_length", uint32(m.Chunk)})
-	}
-	slices.SortFunc(pairs, func(a, b pair) int { return strings.Compare(a.key, b.key) })
-	return pairs
 }

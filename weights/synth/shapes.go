@@ -26,20 +26,8 @@ type Shape struct {
 	ExpertsUsed   int    // experts that each token is sent to
 	SlidingWindow int    // 0: none; only gemma2, phi3 and mneme
 	Fifo          Fifo   // only mneme
-	Tied          bool   // the token embeddings serve as the output matrix
 	Neural        Neural // only mneme
-}
-
-// Neural is a neural memory in all layers of a mneme model, as Titans have it. The zero Neural is none.
-type Neural struct {
-	Variant     string // lmm, mag, mal or mac
-	Heads       int
-	HeadDim     int
-	Depth       int // matrices of the network
-	Expansion   int // width inside it, in HeadDims
-	Chunk       int // tokens that are learned from at a time; with mac, of a segment
-	Convolution int // width
-	Persistent  int // tokens before every text
+	Tied          bool   // the token embeddings serve as the output matrix
 }
 
 // shapes are those of published models, by the name under which people benchmark them, and tiny ones for tests.
@@ -78,14 +66,8 @@ var shapes = []Shape{
 	// Chunks, and a memory of them in the second layer.
 	{Name: "mneme-fifo-tiny", Arch: "mneme", Layers: 2, Embedding: 64, FeedForward: 128, Heads: 4, KVHeads: 2, Vocab: 512,
 		Context: 2048, RopeBase: 1e4, NormEps: 1e-6, Fifo: Fifo{Chunk: 16, Window: 4, Slots: 6, PerChunk: 2}},
-	titans("lmm"), titans("mag"), titans("mal"), titans("mac"),
-}
-
-// titans is mneme-tiny with a memory of two matrices for each head in all layers.
-func titans(variant string) Shape {
-	return Shape{Name: "mneme-" + variant + "-tiny", Arch: "mneme", Layers: 2, Embedding: 64, FeedForward: 128, Heads: 4, KVHeads: 2, Vocab: 512,
-		Context: 2048, RopeBase: 1e4, NormEps: 1e-6, SlidingWindow: 24,
-		Neural: Neural{Variant: variant, Heads: 2, HeadDim: 32, Depth: 2, Expansion: 2, Chunk: 16, Convolution: 4, Persistent: 4}}
+	// Windows, or segments, and memories that learn in all layers.
+	tinyNeural("lmm"), tinyNeural("mag"), tinyNeural("mal"), tinyNeural("mac"),
 }
 
 // Shapes returns the named shapes.
@@ -118,14 +100,6 @@ func (s Shape) headDim() int {
 	return s.Embedding / s.Heads
 }
 
-// memory returns n if there is a memory, else 0.
-func (s Shape) memory(n int) int {
-	if s.Neural.Variant == "" {
-		return 0
-	}
-	return n
-}
-
 // largest bounds every size, so that no product of a few overflows.
 const largest = 1 << 20
 
@@ -139,9 +113,6 @@ func (s Shape) validate() error {
 		{"layers", s.Layers, 1}, {"embedding", s.Embedding, 1}, {"feed-forward", s.FeedForward, 1}, {"heads", s.Heads, 1},
 		{"KV heads", s.KVHeads, 1}, {"head dimension", s.headDim(), 2}, {"vocabulary", s.Vocab, minVocab},
 		{"context", s.Context, 1},
-		{"memory heads", s.Neural.Heads, s.memory(1)}, {"memory head dimension", s.Neural.HeadDim, s.memory(1)},
-		{"memory depth", s.Neural.Depth, s.memory(1)}, {"memory expansion", s.Neural.Expansion, s.memory(1)},
-		{"memory chunk", s.Neural.Chunk, s.memory(1)}, {"memory convolution", s.Neural.Convolution, 0}, {"persistent tokens", s.Neural.Persistent, 0},
 		{"experts", s.Experts, 0}, {"experts used", s.ExpertsUsed, 0}, {"sliding window", s.SlidingWindow, 0},
 	}
 	for _, size := range sizes {
@@ -152,10 +123,6 @@ func (s Shape) validate() error {
 	switch {
 	case !slices.Contains([]string{"llama", "qwen2", "qwen3", "gemma2", "phi3", "mneme"}, s.Arch):
 		return fmt.Errorf("shape %q: unknown architecture %q", s.Name, s.Arch)
-	case s.Neural.Variant != "" && s.Arch != "mneme":
-		return fmt.Errorf("shape %q: a memory in architecture %q", s.Name, s.Arch)
-	case !slices.Contains([]string{"", "lmm", "mag", "mal", "mac"}, s.Neural.Variant):
-		return fmt.Errorf("shape %q: unknown memory %q", s.Name, s.Neural.Variant)
 	case s.HeadDim == 0 && s.Embedding%s.Heads != 0:
 		return fmt.Errorf("shape %q: embedding %d is not a multiple of %d heads", s.Name, s.Embedding, s.Heads)
 	case s.Heads%s.KVHeads != 0:
@@ -166,6 +133,9 @@ func (s Shape) validate() error {
 		return fmt.Errorf("shape %q: experts in architecture %q", s.Name, s.Arch)
 	case s.Experts > 0 && (s.ExpertsUsed < 1 || s.ExpertsUsed > s.Experts):
 		return fmt.Errorf("shape %q: %d of %d experts used", s.Name, s.ExpertsUsed, s.Experts)
+	}
+	if err := s.validateNeural(); err != nil {
+		return err
 	}
 	return s.validateFifo()
 }

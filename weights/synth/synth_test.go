@@ -102,9 +102,10 @@ func TestInvalidShapes(t *testing.T) {
 		{"memory of chunks in", func(s *Shape) { s.Fifo = Fifo{8, 4, 2, 1} }},
 		{"-1 is not within", func(s *Shape) { s.Fifo = Fifo{-1, 4, 2, 1} }},
 		{"whole windows", func(s *Shape) { s.Arch, s.Fifo = "mneme", Fifo{8, 3, 2, 1} }},
-		{"a memory in", func(s *Shape) { s.Neural = lookup(t, "mneme-mac-tiny").Neural }},
-		{`memory "elephant"`, func(s *Shape) { s.Arch, s.Neural = "mneme", Neural{"elephant", 1, 2, 1, 1, 1, 0, 0} }},
-		{"memory heads 0", func(s *Shape) { s.Arch, s.Neural = "mneme", Neural{Variant: "mag"} }},
+		{"a neural memory in", func(s *Shape) { s.Neural = lookup(t, "mneme-mac-tiny").Neural }},
+		{`variant "elephant"`, func(s *Shape) { s.Arch, s.Neural = "mneme", Neural{"elephant", 1, 2, 1, 1, 1, 0, 0} }},
+		{"a size is not within", func(s *Shape) { s.Arch, s.Neural = "mneme", Neural{Variant: "mag"} }},
+		{"without windows", func(s *Shape) { s.Arch, s.Neural = "mneme", lookup(t, "mneme-mal-tiny").Neural }},
 		{"5 of 4 experts", func(s *Shape) { s.Experts = 4; s.ExpertsUsed = 5 }},
 	}
 	for _, c := range cases {

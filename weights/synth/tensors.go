@@ -48,7 +48,7 @@ func (s Shape) tensors() []tensor {
 	list := []tensor{matrix("token_embd.weight", s.Embedding, s.Vocab)}
 	for layer := range s.Layers {
 		prefix := fmt.Sprintf("blk.%d.", layer)
-		for _, t := range slices.Concat(s.attention(), s.fifoTensors(layer), s.memoryTensors(), s.feedForward()) {
+		for _, t := range slices.Concat(s.attention(), s.fifoTensors(layer), s.neuralTensors(), s.feedForward()) {
 			t.name = prefix + t.name
 			list = append(list, t)
 		}
@@ -81,43 +81,6 @@ func (s Shape) attention() []tensor {
 	list = append(list, matrix("attn_output.weight", q, s.Embedding))
 	if s.Arch == "gemma2" {
 		list = append(list, norm("post_attention_norm.weight", s.Embedding))
-	}
-	return list
-}
-
-// memoryTensors lists the tensors of one layer's neural memory.
-func (s Shape) memoryTensors() []tensor {
-	m, width := s.Neural, s.Neural.Heads*s.Neural.HeadDim
-	if m.Variant == "" {
-		return nil
-	}
-	list := []tensor{norm("mem_norm.weight", s.Embedding)}
-	if m.Variant == "mag" { // both branches read the same
-		list = nil
-	}
-	if m.Variant == "mag" || m.Variant == "mac" {
-		list = append(list, norm("mem_branch_norm.weight", s.Embedding), norm("mem_gate_norm.weight", s.Embedding))
-	}
-	for _, name := range []string{"mem_q.weight", "mem_k.weight", "mem_v.weight", "mem_out_gate.weight"} {
-		list = append(list, matrix(name, s.Embedding, width))
-	}
-	list = append(list, matrix("mem_gates.weight", s.Embedding, 3*m.Heads), bias("mem_gates.bias", s.Embedding, 3*m.Heads),
-		matrix("mem_output.weight", width, s.Embedding), norm("mem_read_norm.weight", width))
-	if m.Convolution > 0 {
-		list = append(list, matrix("mem_conv.weight", m.Convolution, 3*width))
-	}
-	for i := range m.Depth {
-		in, out := m.Expansion*m.HeadDim, m.Expansion*m.HeadDim
-		if i == 0 {
-			in = m.HeadDim
-		}
-		if i == m.Depth-1 {
-			out = m.HeadDim
-		}
-		list = append(list, matrix(fmt.Sprintf("mem_initial.%d.weight", i), in, out, m.Heads))
-	}
-	if m.Persistent > 0 {
-		list = append(list, tensor{name: "mem_persistent.weight", shape: []int{s.Embedding, m.Persistent}, deviation: 1})
 	}
 	return list
 }

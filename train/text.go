@@ -1,0 +1,87 @@
+package train
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/mneme-lm/mneme/tokenizer"
+	"github.com/mneme-lm/mneme/train/bpe"
+	"github.com/mneme-lm/mneme/train/tales"
+	"github.com/mneme-lm/mneme/weights"
+)
+
+// heldOut is the share of a text, at its end, that examinations are made of, as one in so many.
+const heldOut = 20
+
+// Text is pieces of one text, in words of its own.
+type Text struct {
+	vocabulary *bpe.Vocabulary
+	read, held []int // tokens to train with, and those of examinations
+	print      string
+}
+
+// NewText makes a source of a text, with a byte-level BPE of up to so many tokens that is learned from it.
+func NewText(ctx context.Context, text string, words int) (*Text, error) {
+	v, err := bpe.Train(ctx, text, bpe.Options{Size: words})
+	if err != nil {
+		return nil, fmt.Errorf("train: the text's vocabulary: %w", err)
+	}
+	md := new(weights.Metadata)
+	if err := v.SetMetadata(md); err != nil {
+		return nil, err
+	}
+	tok, err := tokenizer.New(md)
+	if err != nil {
+		return nil, err
+	}
+	var ids []int
+	for _, id := range tok.Encode(text, tokenizer.EncodeOptions{ParseSpecial: true}) {
+		ids = append(ids, int(id))
+	}
+	sum := sha256.Sum256([]byte(text))
+	at := len(ids) - len(ids)/heldOut
+	return &Text{vocabulary: v, read: ids[:at], held: ids[at:], print: fmt.Sprintf("%d words of %s", len(v.Tokens), hex.EncodeToString(sum[:]))}, nil
+}
+
+// Words is the size of the vocabulary.
+func (t *Text) Words() int { return len(t.vocabulary.Tokens) }
+
+// Tokens is the length of the text.
+func (t *Text) Tokens() int { return len(t.read) + len(t.held) }
+
+// Print stands for the text and its vocabulary.
+func (t *Text) Print() string { return t.print }
+
+// Batch returns pieces from anywhere.
+func (t *Text) Batch(r *rand.Rand, s *Stage) ([]tales.Document, error) { return t.pieces(t.read, r, s) }
+
+// Exam returns pieces of what no batch has. They have no questions.
+func (t *Text) Exam(r *rand.Rand, s *Stage) ([]tales.Document, error) { return t.pieces(t.held, r, s) }
+
+func (t *Text) pieces(of []int, r *rand.Rand, s *Stage) (all []tales.Document, err error) {
+	n := s.Length - 1 // behind the token before all texts
+	if len(of) < n {
+		return nil, fmt.Errorf("train: pieces of %d tokens out of a text of %d, of which one in %d is held out", s.Length, t.Tokens(), heldOut)
+	}
+	for range s.Texts {
+		at := r.IntN(len(of) - n + 1)
+		all = append(all, tales.Document{Tokens: append([]int{int(t.vocabulary.Begin)}, of[at:at+n]...)})
+	}
+	return all, nil
+}
+
+// Describe writes the vocabulary.
+func (t *Text) Describe(md *weights.Metadata) error { return t.vocabulary.SetMetadata(md) }
+
+// OnText is the recipe for a model of the same shape that is trained with pieces of a text, for so many steps: the last third of
+// these cools.
+func (r Recipe) OnText(length, steps int) Recipe {
+	level := Stage{Name: "text", Texts: max(1, batch/length), Length: length, Steps: max(1, steps-steps/3), Every: 100, Exam: 4}
+	last := level
+	last.Steps = max(1, steps/3)
+	r.Name, r.Stages = r.Name+" on text", []Stage{level, cool(last)}
+	return r
+}
