@@ -49,6 +49,11 @@ func (m *Model) Work(rows quant.Type, asked *attention.Method, context int, logi
 			for _, matrix := range l.neural.list() {
 				w.add(1, *matrix)
 			}
+			if l.neural.variant == VariantMAC { // these meet the token and what it retrieves, or what attention makes of it
+				bytes := w.WeightBytes
+				w.add(1, l.k, l.v, l.neural.q, l.neural.out, l.neural.o)
+				w.WeightBytes = bytes
+			}
 		}
 		for _, experts := range [][]linear{l.gateExperts, l.upExperts, l.downExperts} {
 			w.add(float64(m.ExpertsUsed)/float64(max(1, m.Experts)), experts...)

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,6 +81,31 @@ func TestWorkIsTheFilesMatrices(t *testing.T) {
 			if block := kernels.FormOf(typ)&kernels.FormQ8 != 0; with.Int8Ops > 0 != block {
 				t.Errorf("%s, %s: %+v", name, typ, with)
 			}
+		}
+	}
+}
+
+// What a token retrieves goes through five matrices that the token, or what attention makes of it, meets as well.
+func TestWorkOfContext(t *testing.T) {
+	for name, again := range map[string][]string{"mneme-mag-tiny": nil, "mneme-mac-tiny": {"attn_k", "attn_v", "mem_q", "mem_out_gate", "mem_output"}} {
+		f := synthFile(t, name, quant.F32)
+		m := load(t, f)
+		var want Work
+		for _, x := range f.Tensors() {
+			name, inLayer := strings.CutPrefix(x.Name, "blk.")
+			tensor := strings.TrimSuffix(name[strings.Index(name, ".")+1:], ".weight")
+			if !inLayer || len(x.Shape) != 2 || tensor == "mem_conv" || tensor == "mem_persistent" {
+				continue
+			}
+			want.WeightBytes += int64(len(x.Data))
+			want.FloatOps += 2 * int64(x.Elements())
+			if slices.Contains(again, tensor) {
+				want.FloatOps += 2 * int64(x.Elements())
+			}
+		}
+		got, err := m.Work(quant.F16, nil, 0, false)
+		if err != nil || got != want {
+			t.Errorf("%s: %+v, want %+v, %v", name, got, want, err)
 		}
 	}
 }
