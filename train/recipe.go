@@ -172,7 +172,7 @@ func recipe(name, about string, shape func(int) Shape, stages ...[]Stage) Recipe
 }
 
 var (
-	wholeText = []Stage{lists(64), stories(64, 2, 2, 3000), stories(128, 2, 4, 3000), stories(256, 2, 8, 3000), cool(stories(256, 2, 8, 1000))}
+	wholeText = []Stage{lists(64), stories(64, 2, 2, 3000), stories(128, 2, 4, 3000), stories(256, 2, 8, 1500), cool(stories(256, 2, 8, 700))}
 
 	recipes = []Recipe{
 		recipe("base", "full attention", Small, wholeText),
@@ -180,7 +180,7 @@ var (
 			small(func(s *Shape) { s.Landmark = Landmark{Block: 16, Token: tales.Landmark} }), wholeText),
 		recipe("fifo", "attention to chunks of 64 tokens, and a gated first-in-first-out memory of those before",
 			small(func(s *Shape) { s.Fifo = NewFifo(2, 3) }),
-			attending(), []Stage{lists(128), stories(128, 2, 4, 2000), stories(256, 2, 8, 3000), cool(stories(256, 2, 8, 1000))}),
+			attending(), []Stage{lists(128), stories(128, 2, 4, 2000), stories(256, 2, 8, 1500), cool(stories(256, 2, 8, 700))}),
 		// A small window first: with a large one the memory is never used.
 		recipe("titans", "attention to the last 64 tokens, and a neural memory that learns while it reads",
 			small(func(s *Shape) { s.Sight, s.Neural = Sight{Window: 64}, SmallNeural() }),
