@@ -42,19 +42,20 @@ func goldenOf(t *testing.T, name string) golden {
 	return g
 }
 
-// prototype is one of the trained prototypes.
-func prototype(t *testing.T, name string) *Model {
+// prototypeFile has one of the trained prototypes.
+func prototypeFile(t *testing.T, name string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".gguf")
 	if _, err := convert.Convert(t.Context(), path, testdata.Shared(t, "prototypes/"+name+".safetensors"), convert.Options{Type: quant.F32}); err != nil {
 		t.Fatal(err)
 	}
-	m, err := Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	return m
+	return path
+}
+
+// prototype is one of the trained prototypes.
+func prototype(t *testing.T, name string) *Model {
+	t.Helper()
+	return openSynth(t, prototypeFile(t, name))
 }
 
 // farthest is the largest distance of logits from the golden ones, which are for the last tokens.

@@ -2,13 +2,22 @@ package mneme
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
+	"flag"
+	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/mneme-lm/mneme/internal/testdata"
+	"github.com/mneme-lm/mneme/weights"
+	"github.com/mneme-lm/mneme/weights/quant"
 )
+
+// longestNeedles is for going -run Needles by hand: 16384 has all documents read, in some minutes.
+var longestNeedles = flag.Int("needles", 1024, "the longest `tokens` of the documents that trained models are asked about")
 
 // needle is a document with a fact in it that is asked for at its end.
 type needle struct {
@@ -25,7 +34,7 @@ type needleCell struct {
 	Depth  float64
 }
 
-// needlesOf reads the documents of some lengths.
+// needlesOf reads the documents of some lengths, if they are not too long.
 func needlesOf(t *testing.T, lengths ...int) (list []needle) {
 	t.Helper()
 	f, err := os.Open(testdata.Shared(t, "prototypes/needles.jsonl"))
@@ -40,7 +49,7 @@ func needlesOf(t *testing.T, lengths ...int) (list []needle) {
 		if err := json.Unmarshal(lines.Bytes(), &n); err != nil {
 			t.Fatal(err)
 		}
-		if slices.Contains(lengths, n.Length) {
+		if slices.Contains(lengths, n.Length) && n.Length <= *longestNeedles {
 			list = append(list, n)
 		}
 	}
@@ -50,70 +59,150 @@ func needlesOf(t *testing.T, lengths ...int) (list []needle) {
 	return list
 }
 
-// answers is whether the model, once it has read a document, writes the answer, always choosing the likeliest token.
-func answers(t *testing.T, s *Session, n needle) bool {
+// answers is what the model finds likeliest where the tokens of the answer are, behind a document, when it has read those before it.
+// It reads so many tokens at a time.
+func answers(t *testing.T, s *Session, n needle, step int) (said []int32) {
 	t.Helper()
 	if err := s.Truncate(0); err != nil {
 		t.Fatal(err)
 	}
-	last := len(n.Tokens) - 1
-	if err := s.Evaluate(t.Context(), n.Tokens[:last], nil); err != nil {
-		t.Fatal(err)
+	tokens := slices.Concat(n.Tokens, n.Answer[:len(n.Answer)-1])
+	for at := 0; at < len(tokens); at += step {
+		err := s.Evaluate(t.Context(), tokens[at:min(at+step, len(tokens))], func(i int, logits []float32) error {
+			if at+i >= len(n.Tokens)-1 {
+				said = append(said, int32(slices.Index(logits, slices.Max(logits))))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	right := true
-	err := s.Evaluate(t.Context(), append([]int32{n.Tokens[last]}, n.Answer[:len(n.Answer)-1]...), func(i int, logits []float32) error {
-		right = right && logits[n.Answer[i]] == slices.Max(logits)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return right
+	return said
 }
 
-// needlesFound counts, cell by cell, the documents of some lengths whose question is answered, and of how many.
+// needlesFound counts, cell by cell, the documents of some lengths whose question is answered, and of how many. One of each cell it
+// reads token by token, too, with the same answer.
 func needlesFound(t *testing.T, m *Model, lengths []int, options ...SessionOption) (found, asked map[needleCell]int) {
 	t.Helper()
 	s := newSession(t, m, options...)
 	found, asked = map[needleCell]int{}, map[needleCell]int{}
 	for _, n := range needlesOf(t, lengths...) {
 		at := needleCell{n.Length, n.Depth}
-		asked[at]++
-		if answers(t, s, n) {
+		said := answers(t, s, n, len(n.Tokens)+len(n.Answer))
+		if slices.Equal(said, n.Answer) {
 			found[at]++
 		}
+		if n.Length <= 1024 && asked[at] == 0 {
+			if one := answers(t, s, n, 1); !slices.Equal(one, said) {
+				t.Errorf("%d tokens, fact at %g, document %d: %v token by token, %v at once", n.Length, n.Depth, asked[at], one, said)
+			}
+		}
+		asked[at]++
 	}
-	for at, n := range asked {
-		t.Logf("%d tokens, fact at %g: %d of %d", at.Length, at.Depth, found[at], n)
+	for _, at := range slices.SortedFunc(maps.Keys(asked), func(a, b needleCell) int {
+		return cmp.Or(cmp.Compare(a.Length, b.Length), cmp.Compare(a.Depth, b.Depth))
+	}) {
+		t.Logf("%d tokens, fact at %g: %d of %d", at.Length, at.Depth, found[at], asked[at])
 	}
 	return found, asked
 }
 
-// checkNeedles holds what was found against what the program that trained a prototype found: one document more or less.
-func checkNeedles(t *testing.T, what string, found, asked, want map[needleCell]int) {
+// windowed is a trained prototype with full attention, whose layers attend to so many rows instead.
+func windowed(t *testing.T, name string, rows int) *Model {
 	t.Helper()
-	for at, n := range want {
-		if d := found[at] - n; asked[at] == 0 || d < -1 || d > 1 {
-			t.Errorf("%s: %d tokens, fact at %g: %d of %d, want %d", what, at.Length, at.Depth, found[at], asked[at], n)
+	from, err := weights.Open(prototypeFile(t, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	md := from.Metadata().Clone()
+	for key, value := range map[string]any{"kind": "window", "sliding_window": uint32(rows)} {
+		if err := md.Set("mneme.attention."+key, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var infos []weights.TensorInfo
+	for _, x := range from.Tensors() {
+		infos = append(infos, weights.TensorInfo{Name: x.Name, Type: x.Type, Shape: x.Shape})
+	}
+	to := filepath.Join(t.TempDir(), "window.gguf")
+	w, err := weights.Create(to, md, infos)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range from.Tensors() {
+		if err := w.WriteTensor(x.Name, x.Data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return openSynth(t, to)
+}
+
+// needlesWant are, by the length of documents, the answers that the program which trained a prototype found, with facts early, in the
+// middle and late in them; negative where it was not asked.
+type needlesWant map[int][3]int
+
+// checkNeedles holds what was found against that: one document more or less.
+func checkNeedles(t *testing.T, found, asked map[needleCell]int, want needlesWant) {
+	t.Helper()
+	for length, cells := range want {
+		if length > *longestNeedles {
+			continue
+		}
+		for i, depth := range []float64{.05, .5, .95} {
+			at := needleCell{length, depth}
+			if cells[i] < 0 {
+				continue
+			}
+			if d := found[at] - cells[i]; asked[at] == 0 || d < -1 || d > 1 {
+				t.Errorf("%d tokens, fact at %g: %d of %d, want %d", length, depth, found[at], asked[at], cells[i])
+			}
 		}
 	}
 }
 
-// TestFifoNeedles has the prototype with a memory of chunks, which was trained at 256 tokens, answer as it did where it was
-// trained; and not without its memory, but where the fact may be in the last chunk.
-func TestFifoNeedles(t *testing.T) {
+// TestNeedles has the trained prototypes answer as they did where they were trained, at lengths of up to 64 times what they were
+// trained with; and memories not at all when nothing is read of them, but where the fact may be within what attention sees.
+func TestNeedles(t *testing.T) {
 	if testing.Short() {
-		t.Skip("reads 120 documents twice")
+		t.Skip("reads hundreds of documents")
 	}
-	m, lengths := prototype(t, "fifo"), []int{256, 1024}
-	found, asked := needlesFound(t, m, lengths)
-	checkNeedles(t, "fifo", found, asked, map[needleCell]int{
-		{256, .05}: 13, {256, .5}: 9, {256, .95}: 14, {1024, .05}: 14, {1024, .5}: 14, {1024, .95}: 15,
-	})
-	found, asked = needlesFound(t, m, lengths, WithMemory("none"))
-	for at, n := range asked {
-		if at.Depth < .9 && found[at]*10 > n {
-			t.Errorf("without its memory: %d tokens, fact at %g: %d of %d", at.Length, at.Depth, found[at], n)
-		}
+	for _, c := range []struct {
+		name    string
+		model   func(t *testing.T) *Model
+		options []SessionOption
+		want    needlesWant
+	}{
+		{"base", func(t *testing.T) *Model { return prototype(t, "base") }, nil, needlesWant{
+			256: {19, 20, 19}, 1024: {0, 0, 2}, 4096: {0, 0, 0},
+		}},
+		{"base with a window", func(t *testing.T) *Model { return windowed(t, "base", 256) }, nil, needlesWant{
+			256: {19, 20, 19}, 1024: {0, 1, 20}, 4096: {0, 1, 16}, 16384: {0, 0, 0},
+		}},
+		{"landmark", func(t *testing.T) *Model { return prototype(t, "landmark") }, []SessionOption{WithAttention("landmark:blocks=8,local=64")}, needlesWant{
+			256: {20, 19, 20}, 1024: {20, 20, 20}, 4096: {16, 15, 12}, 16384: {6, 6, 6},
+		}},
+		{"titans", func(t *testing.T) *Model { return prototype(t, "titans") }, nil, needlesWant{
+			256: {19, 19, 19}, 1024: {19, 19, 20}, 4096: {9, 12, 13}, 16384: {0, 1, 4},
+		}},
+		{"titans without reads", func(t *testing.T) *Model { return prototype(t, "titans") }, []SessionOption{WithMemory("none")}, needlesWant{
+			256: {0, 0, -1}, 1024: {0, 0, -1}, 4096: {0, 0, 0}, 16384: {0, 0, 0},
+		}},
+		{"fifo", func(t *testing.T) *Model { return prototype(t, "fifo") }, nil, needlesWant{
+			256: {13, 9, 14}, 1024: {14, 14, 15}, 4096: {1, 0, 12},
+		}},
+		{"fifo without reads", func(t *testing.T) *Model { return prototype(t, "fifo") }, []SessionOption{WithMemory("none")}, needlesWant{
+			256: {0, 0, -1}, 1024: {0, 0, -1}, 4096: {0, 0, 0},
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := c.model(t)
+			found, asked := needlesFound(t, m, slices.Collect(maps.Keys(c.want)), append(c.options, WithKVType(quant.F32))...)
+			checkNeedles(t, found, asked, c.want)
+		})
 	}
 }
