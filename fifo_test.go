@@ -54,7 +54,7 @@ func fifoModel(t testing.TB) *Model {
 
 func fifoText(n int) (ids []int32) {
 	for i := range n {
-		ids = append(ids, int32(i*i*7+i*3)%37)
+		ids = append(ids, int32((i*i*7+i*3)%37))
 	}
 	return ids
 }
@@ -149,7 +149,7 @@ func TestMemoryThatIsBounded(t *testing.T) {
 		options := []SessionOption{WithPrefillBlock(block), WithMemory(memory)}
 		s, file := newSession(t, m, options...), newSession(t, m, append(options, WithKVStore(filepath.Join(t.TempDir(), "rows")))...)
 		var early, stored Memory
-		for _, n := range []int{1024, 4096, 16384} {
+		for _, n := range []int{1024, 4096, 16384, 65536} {
 			for _, x := range []*Session{s, file} {
 				if err := x.Evaluate(t.Context(), fifoText(n)[x.Len():], nil); err != nil {
 					t.Fatal(err)

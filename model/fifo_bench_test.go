@@ -38,7 +38,7 @@ func BenchmarkFifoDepth(b *testing.B) {
 	r := NewRunner(m, impl, 1)
 	defer r.Close()
 	for _, n := range []int{1, shape.Fifo.Chunk} {
-		for _, depth := range []int{1024, 8192, 65536} {
+		for _, depth := range []int{1 << 10, 4 << 10, 16 << 10, 64 << 10} {
 			b.Run(fmt.Sprintf("rows=%d/depth=%d", n, depth), func(b *testing.B) {
 				s, err := m.NewSequence(SequenceOptions{Rows: quant.F16})
 				if err != nil {

@@ -519,6 +519,23 @@ func TestTitansBytesAreFlat(t *testing.T) {
 	}
 }
 
+// TestTitansWorkIsFlat is what a token takes besides learning: as much after 65,536 tokens as after 1,024, of the cache no more than
+// windows and segments.
+func TestTitansWorkIsFlat(t *testing.T) {
+	for _, v := range variantNames {
+		m := synthModel(t, "mneme-"+v+"-tiny", quant.F32)
+		early, err := m.Work(quant.F16, nil, 1<<10, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{4 << 10, 16 << 10, 64 << 10} {
+			if late, err := m.Work(quant.F16, nil, n, true); err != nil || late != early {
+				t.Errorf("%s, %d tokens: %+v, and %+v at 1,024; %v", v, n, late, early, err)
+			}
+		}
+	}
+}
+
 // BenchmarkTitansToken is the time of a token after texts of different lengths, which is to be the same.
 func BenchmarkTitansToken(b *testing.B) {
 	for _, v := range variantNames {
@@ -542,7 +559,7 @@ func BenchmarkTitansToken(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		for _, length := range []int{1 << 10, 64 << 10} {
+		for _, length := range []int{1 << 10, 4 << 10, 16 << 10, 64 << 10} {
 			b.Run(fmt.Sprintf("%s/after=%d", v, length), func(b *testing.B) {
 				r := NewRunner(m, impl, 1)
 				defer r.Close()
