@@ -12,12 +12,14 @@ BUILD_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd
 RACE      := . ./bench ./cmd/infer ./internal/... ./kvcache ./model ./tokenizer ./weights ./weights/internal/... ./weights/synth
 # Of the kernels only the team of threads has more than one.
 RACE_TEAM := Team|Barrier|Stop
+# And of training, that steps are the same with any number of them.
+RACE_TRAIN := TestThreadsChangeNoStep|TestRunGoesOn
 # Tests of much arithmetic, most of them of a session on its own, that the race detector and the slowest kernels need not
 # repeat.
-SLOW      := TestBudgetIsNeverExceeded|TestThinkWithinBudget|TestStream|TestSessionAtRandom|TestEpisodesGrowAndAreBuiltAnew|TestEpisodesInFiles|TestQuestionsGoToTheirEpisode|TestAnswerTellsOfTokensBeyondTrained|TestOpenedBlocksAreSharedOut|TestPlanCoversBlocks|TestPlanCoversLandmarks
+SLOW      := TestBudgetIsNeverExceeded|TestThinkWithinBudget|TestStream|TestSessionAtRandom|TestEpisodesGrowAndAreBuiltAnew|TestEpisodesInFiles|TestQuestionsGoToTheirEpisode|TestAnswerTellsOfTokensBeyondTrained|TestOpenedBlocksAreSharedOut|TestPlanCoversBlocks|TestPlanCoversLandmarks|TestMemoryThatIsBounded|TestTitansBytesAreFlat|TestTitansWorkIsFlat|TestFifoWorkIsFlat|TestMemoryWithinABudget
 # Tests of package model that choose the implementations by themselves.
 EACH      := TestChunkedForwardIsTheNaiveOne|TestForwardIsTheNaiveOne|TestGreedyIsTheSameOnEveryPlatform|TestRepackedLogitsAreTheSame
-RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestGolden|TestDecodingDoesNotAllocate|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone|TestGeneratingAllocatesOnlyText|TestBudgetOfTheWholeTextIsFullAttention|TestThinkTakesLessMemory|TestThinkThatPrunesNothing|TestBenchWithinABudget|TestReadLoCoMo|TestBudgetToOpenTheWholeText|TestGeneratingWithLandmarksAllocatesNothing|TestLandmarkAttentionMass|TestLandmarkMemoryIsBounded|TestLandmarkPrototype|TestLandmarksAreTheNaiveOnes|TestLandmarksOfAnyPieces|TestDecodingWithClustersDoesNotAllocate|TestClustersAfterTruncation|TestWorkIsTheFilesMatrices|$(EACH)|$(SLOW))$$
+RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestGolden|TestDecodingDoesNotAllocate|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone|TestGeneratingAllocatesOnlyText|TestBudgetOfTheWholeTextIsFullAttention|TestThinkTakesLessMemory|TestThinkThatPrunesNothing|TestBenchWithinABudget|TestReadLoCoMo|TestBudgetToOpenTheWholeText|TestGeneratingWithLandmarksAllocatesNothing|TestLandmarkAttentionMass|TestLandmarkMemoryIsBounded|TestLandmarkPrototype|TestLandmarksAreTheNaiveOnes|TestLandmarksOfAnyPieces|TestDecodingWithClustersDoesNotAllocate|TestClustersAfterTruncation|TestWorkIsTheFilesMatrices|TestDecodingTogetherDoesNotAllocate|TestDecodingWithMemoryDoesNotAllocate|TestFifoDecodingDoesNotAllocate|TestTitansDecodingDoesNotAllocate|TestTitansInAnyBatches|TestChunkedPrefillInPiecesIsPrefillAtOnce|TestMemoryOfASession|TestClusteredSequencesInOneBatchAreAlone|TestFifoIsTheNaiveOne|TestTitansIsTheNaiveOne|TestPrototypeTitans|TestPrototypeFifo|TestPrototypeBase|TestRowsThatGoChangeNothing|$(EACH)|$(SLOW))$$
 
 # What runs once for each implementation of the kernels that the machine has. The tests of the kernels and of attention, and
 # those of the model that compare with references, run over all of them by themselves.
@@ -68,6 +70,7 @@ tiers: ## test models and sessions with each implementation of the kernels that 
 race: ## test the packages with goroutines under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -short -skip '$(RACE_SKIP)' $(RACE)
 	CGO_ENABLED=1 $(GO) test -race -run '$(RACE_TEAM)' ./kernels
+	CGO_ENABLED=1 $(GO) test -race -run '$(RACE_TRAIN)' ./train
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s)
