@@ -1,6 +1,9 @@
 package tales
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // fact is a sentence, a question about it, and the answer.
 type fact struct{ says, asks, answer []int }
@@ -12,7 +15,7 @@ var facts = []func(g *Generator, name string) fact{
 		return sentence("the lock of "+name+" opens with "+code, "what opens the lock of "+name, code)
 	},
 	func(g *Generator, name string) fact {
-		thing, place := g.thing(), "near the "+g.pick(kinds)+" "+g.pick(places)
+		thing, place := g.thing(), "near the "+g.pick(g.kinds)+" "+g.pick(g.places)
 		return sentence(name+" buried the "+thing+" "+place, "where did "+name+" bury the "+thing, place)
 	},
 	func(g *Generator, name string) fact {
@@ -22,17 +25,17 @@ var facts = []func(g *Generator, name string) fact{
 	func(g *Generator, name string) fact {
 		var song []string
 		for range 3 + g.r.IntN(4) {
-			song = append(song, g.pick(songs))
+			song = append(song, g.pick(g.songs()))
 		}
 		tune := strings.Join(song, " ")
 		return sentence(name+" hums "+tune, "what does "+name+" hum", tune)
 	},
 	func(g *Generator, name string) fact {
-		look := g.pick(kinds) + " and " + g.pick(colours)
+		look := g.pick(g.kinds) + " and " + g.pick(g.colours)
 		return sentence("the roof of "+name+" is "+look, "how is the roof of "+name, look)
 	},
 	func(g *Generator, name string) fact {
-		food := g.pick(foods)
+		food := g.pick(g.foods)
 		return sentence(name+" adores "+food, "what does "+name+" adore", food)
 	},
 	func(g *Generator, name string) fact {
@@ -45,17 +48,12 @@ var facts = []func(g *Generator, name string) fact{
 var Kinds = len(facts)
 
 // songs are the words that songs and lists are made of.
-var songs = join(things, foods, animals, places, colours)
+func (l *lexicon) songs() []string {
+	return slices.Concat(l.things, l.foods, l.animals, l.places, l.colours)
+}
 
 func sentence(says, asks, answer string) fact {
 	return fact{Encode(says + " ."), Encode(asks + " ?"), Encode(answer + " .")}
-}
-
-func join(lists ...[]string) (all []string) {
-	for _, l := range lists {
-		all = append(all, l...)
-	}
-	return all
 }
 
 // stories are sentences of which no fact follows. A and B are two names, a place, a feeling and so on what their words say.

@@ -19,18 +19,21 @@ type Document struct {
 type Span struct{ From, To int }
 
 // Generator makes documents.
-type Generator struct{ r *rand.Rand }
+type Generator struct {
+	r *rand.Rand
+	lexicon
+}
 
 // New returns a generator that draws from r, and from nothing else.
-func New(r *rand.Rand) *Generator { return &Generator{r} }
+func New(r *rand.Rand) *Generator { return &Generator{r, everything} }
 
 func (g *Generator) pick(from []string) string { return from[g.r.IntN(len(from))] }
 
-func (g *Generator) thing() string { return g.pick(colours) + " " + g.pick(things) }
+func (g *Generator) thing() string { return g.pick(g.colours) + " " + g.pick(g.things) }
 
 func (g *Generator) otherThan(name string) string {
 	for {
-		if other := g.pick(names); other != name {
+		if other := g.pick(g.names); other != name {
 			return other
 		}
 	}
@@ -38,9 +41,11 @@ func (g *Generator) otherThan(name string) string {
 
 // story returns a few sentences about two people.
 func (g *Generator) story() (sentences [][]int) {
-	a := g.pick(names)
+	a := g.pick(g.names)
 	fill := strings.NewReplacer("A", a, "B", g.otherThan(a))
-	lists := map[string][]string{"$feeling": feelings, "$weather": weathers, "$place": places, "$kind": kinds, "$colour": colours, "$animal": animals, "$food": foods, "$thing": things}
+	lists := map[string][]string{
+		"$feeling": g.feelings, "$weather": g.weathers, "$place": g.places, "$kind": g.kinds, "$colour": g.colours, "$animal": g.animals, "$food": g.foods, "$thing": g.things,
+	}
 	for range 2 + g.r.IntN(4) {
 		var said []int
 		for _, w := range strings.Fields(g.pick(stories)) {
@@ -188,7 +193,7 @@ func write(items []item) Document {
 
 // Echo returns a document of length tokens: lists of random words, each said again. What is said again is an answer.
 func (g *Generator) Echo(length int) Document {
-	d := Document{Tokens: []int{Begin}}
+	d, songs := Document{Tokens: []int{Begin}}, g.songs()
 	for len(d.Tokens) < length {
 		n := 3 + g.r.IntN(10)
 		var list []int
@@ -209,11 +214,11 @@ func (g *Generator) Echo(length int) Document {
 // words are answers. Between a key and its word stand up to three others, as in sentences, where what is looked for is not next to
 // what it is found by: see link.
 func (g *Generator) Pairs(length int) Document {
-	d := Document{Tokens: []int{Begin}}
+	d, songs := Document{Tokens: []int{Begin}}, g.songs()
 	for len(d.Tokens) < length {
-		keys, noise := names, things
+		keys, noise := g.names, g.things
 		if g.r.IntN(2) == 0 {
-			keys, noise = things, names
+			keys, noise = g.things, g.names
 		}
 		which := g.r.Perm(len(keys))[:2+g.r.IntN(7)]
 		says, asks := g.link(2), g.link(3)

@@ -36,6 +36,17 @@ var (
 		while who with woke`)
 )
 
+// lexicon is the words that texts choose from.
+type lexicon struct{ names, things, colours, places, kinds, feelings, foods, animals, weathers []string }
+
+// everything is the whole language.
+var everything = lexicon{names, things, colours, places, kinds, feelings, foods, animals, weathers}
+
+// lists are its parts.
+func (l *lexicon) lists() []*[]string {
+	return []*[]string{&l.names, &l.things, &l.colours, &l.places, &l.kinds, &l.feelings, &l.foods, &l.animals, &l.weathers}
+}
+
 // words are the vocabulary, by id, and ids the way back.
 var words, ids = vocabulary()
 
