@@ -176,7 +176,7 @@ func (c *trainCommand) run(ctx context.Context, name string) error {
 	if c.out == "" {
 		return usagef("no file for the model: --out FILE")
 	}
-	if _, err := os.Stat(filepath.Dir(c.out)); err != nil { // hours before it would be found out
+	if err := writable(c.out); err != nil { // long before it would be found out
 		return err
 	}
 	if c.log == "" {
@@ -202,6 +202,17 @@ func (c *trainCommand) run(ctx context.Context, name string) error {
 		return err
 	}
 	return c.tell(model, report)
+}
+
+// writable says what keeps a file from being written.
+func writable(path string) error {
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return err
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is there, and no file that can be replaced", path)
+	}
+	return nil
 }
 
 // source is what texts are made of, and the recipe for them.

@@ -79,6 +79,7 @@ func TestTrainFails(t *testing.T) {
 		{[]string{"train", "base", "--out", out, "--text", aRhyme(t), "--vocab", "100"}, "vocabulary", exitFailure},
 		{[]string{"train", "base", "--out", out, "--text", writeFile(t, "short.txt", "one two"), "--vocab", "300"}, "pieces of 256 tokens", exitFailure},
 		{[]string{"train", "base", "--out", filepath.Join(dir, "no", "out.gguf")}, dir, exitFailure},
+		{[]string{"train", "base", "--out", dir}, "no file that can be replaced", exitFailure},
 		{[]string{"train", "base", "--out", out, "--checkpoint", aRhyme(t)}, "rhyme.txt", exitFailure},
 	} {
 		refused(t, infer(c.args...), c.code, c.say, c.args)
