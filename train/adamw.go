@@ -23,7 +23,7 @@ type moments struct {
 
 // NewAdamW returns the optimizer with what the small models are trained with.
 func NewAdamW() *AdamW {
-	return &AdamW{Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Decay: 0.01, Clip: 1, moments: map[*Param]*moments{}}
+	return &AdamW{Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Decay: 0.01, Clip: 1}
 }
 
 // Step moves the parameters at a learning rate, and returns the length of the gradients before it was limited. Gradients that
@@ -71,6 +71,9 @@ func (o *AdamW) Step(c Compute, params []*Param, grads [][]float32, rate float64
 func (o *AdamW) of(p *Param) *moments {
 	m, ok := o.moments[p]
 	if !ok {
+		if o.moments == nil {
+			o.moments = map[*Param]*moments{}
+		}
 		m = &moments{mean: make([]float32, len(p.Values)), mean2: make([]float32, len(p.Values))}
 		o.moments[p] = m
 	}

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
+	"slices"
 
 	"github.com/mneme-lm/mneme/internal/statefile"
 )
@@ -19,7 +21,8 @@ type kept struct {
 	Print   string `json:"fingerprint"`
 	Stage   int    `json:"stage"`
 	Step    int    `json:"step"`
-	Log     int64  `json:"log_bytes"`
+	Kernels string `json:"kernels"` // others round otherwise
+	Log     logged `json:"log"`
 	Report  Report `json:"report"`
 	Updates []int  `json:"updates"` // of each parameter
 }
@@ -59,7 +62,7 @@ func (r *run) save() (err error) {
 	if r.options.Checkpoint == "" {
 		return nil
 	}
-	k := kept{Version: keptVersion, Recipe: r.recipe.Name, Stage: r.stage, Step: r.step, Report: r.report}
+	k := kept{Version: keptVersion, Recipe: r.recipe.Name, Kernels: r.c.Impl.Name, Stage: r.stage, Step: r.step, Report: r.report}
 	if k.Log, err = r.log.flush(); err != nil {
 		return err
 	}
@@ -106,76 +109,103 @@ func (r *run) save() (err error) {
 	return w.Commit()
 }
 
-// resume takes the run to where a checkpoint is, if there is one, and returns the length that its log had.
-func (r *run) resume() (log int64, err error) {
+// resume takes the run to where a checkpoint is, if there is one, and returns what its log had.
+func (r *run) resume() (log logged, err error) {
 	if r.options.Checkpoint == "" {
-		return 0, nil
+		return log, nil
 	}
 	f, err := statefile.Open(r.options.Checkpoint)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return log, nil
 	}
 	if err != nil {
-		return 0, err
+		return log, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if log, err = r.load(f); err != nil {
-		return 0, fmt.Errorf("train: checkpoint %s: %w", r.options.Checkpoint, err)
+		return log, fmt.Errorf("train: checkpoint %s: %w", r.options.Checkpoint, err)
 	}
 	return log, nil
 }
 
-func (r *run) load(f *statefile.File) (log int64, err error) {
+func (r *run) load(f *statefile.File) (log logged, err error) {
 	text, ok := f.Section(sectionRun)
 	if !ok {
-		return 0, errors.New("it is of something else")
+		return log, errors.New("it is of something else")
 	}
 	var k kept
 	if err := json.Unmarshal(text, &k); err != nil {
-		return 0, err
+		return log, err
 	}
-	print, err := r.fingerprint()
-	if err != nil {
-		return 0, err
-	}
-	switch {
-	case k.Version != keptVersion:
-		return 0, fmt.Errorf("version %d, known is %d", k.Version, keptVersion)
-	case k.Recipe != r.recipe.Name:
-		return 0, fmt.Errorf("it is of recipe %q, not %q", k.Recipe, r.recipe.Name)
-	case k.Print != print:
-		return 0, fmt.Errorf("recipe %q, or its texts, were others then", k.Recipe)
-	case k.Report.Seed != r.options.Seed:
-		return 0, fmt.Errorf("it is of seed %d, not %d", k.Report.Seed, r.options.Seed)
-	case k.Stage < 0, k.Stage > len(r.recipe.Stages), k.Step < 0, k.Log < 0, len(k.Updates) != len(r.model.Params), len(k.Report.Stages) < k.Stage, len(k.Report.Stages) > k.Stage+1:
-		return 0, errors.New("what it says of itself does not fit together")
+	if err := r.checkKept(&k); err != nil {
+		return log, err
 	}
 	for i, p := range r.model.Params {
 		m := r.optimizer.of(p)
-		if m.steps = k.Updates[i]; m.steps < 0 {
-			return 0, fmt.Errorf("%s was moved %d times", p.Name, m.steps)
+		if m.steps = k.Updates[i]; m.steps < 0 || m.steps > k.Report.Steps {
+			return log, fmt.Errorf("%s was moved %d times in %d steps", p.Name, m.steps, k.Report.Steps)
 		}
 	}
 	for _, section := range []struct {
-		name string
-		of   func(p *Param) []float32
+		name  string
+		least float32
+		of    func(p *Param) []float32
 	}{
-		{sectionWeights, func(p *Param) []float32 { return p.Values }},
-		{sectionMeans, func(p *Param) []float32 { return r.optimizer.of(p).mean }},
-		{sectionMeans2, func(p *Param) []float32 { return r.optimizer.of(p).mean2 }},
+		{sectionWeights, -math.MaxFloat32, func(p *Param) []float32 { return p.Values }},
+		{sectionMeans, -math.MaxFloat32, func(p *Param) []float32 { return r.optimizer.of(p).mean }},
+		{sectionMeans2, 0, func(p *Param) []float32 { return r.optimizer.of(p).mean2 }},
 	} {
 		data, _ := f.Section(section.name)
 		for _, p := range r.model.Params {
-			n, err := binary.Decode(data, binary.LittleEndian, section.of(p))
+			values := section.of(p)
+			n, err := binary.Decode(data, binary.LittleEndian, values)
 			if err != nil {
-				return 0, fmt.Errorf("%s are cut off at %s", section.name, p.Name)
+				return log, fmt.Errorf("%s are cut off at %s", section.name, p.Name)
+			}
+			if i := slices.IndexFunc(values, func(x float32) bool { return !(x >= section.least && x <= math.MaxFloat32) }); i >= 0 {
+				return log, fmt.Errorf("%s of %s: value %d is %v", section.name, p.Name, i, values[i])
 			}
 			data = data[n:]
 		}
 		if len(data) > 0 {
-			return 0, fmt.Errorf("%d bytes more than %s", len(data), section.name)
+			return log, fmt.Errorf("%d bytes more than %s", len(data), section.name)
 		}
 	}
 	r.stage, r.step, r.report = k.Stage, k.Step, k.Report
 	return k.Log, nil
+}
+
+// checkKept holds what a checkpoint says against the run.
+func (r *run) checkKept(k *kept) error {
+	print, err := r.fingerprint()
+	if err != nil {
+		return err
+	}
+	switch {
+	case k.Version != keptVersion:
+		return fmt.Errorf("version %d, known is %d", k.Version, keptVersion)
+	case k.Recipe != r.recipe.Name:
+		return fmt.Errorf("it is of recipe %q, not %q", k.Recipe, r.recipe.Name)
+	case k.Print != print:
+		return fmt.Errorf("recipe %q, or its texts, were others then", k.Recipe)
+	case k.Kernels != r.c.Impl.Name:
+		return fmt.Errorf("it was computed with the kernels %s, which round otherwise than %s", k.Kernels, r.c.Impl.Name)
+	case k.Report.Seed != r.options.Seed:
+		return fmt.Errorf("it is of seed %d, not %d", k.Report.Seed, r.options.Seed)
+	}
+	stages, steps := k.Report.Stages, 0
+	for i, s := range stages {
+		if i >= len(r.recipe.Stages) || s.Steps < 0 || s.Steps > r.recipe.Stages[i].Steps {
+			return errors.New("it has other stages, or more steps of one, than the recipe")
+		}
+		steps += s.Steps
+	}
+	begun := 0 // steps of the stage that is under way
+	if k.Stage >= 0 && k.Stage < len(stages) {
+		begun = stages[k.Stage].Steps
+	}
+	if k.Stage < 0 || len(stages) < k.Stage || len(stages) > k.Stage+1 || k.Step != begun || k.Report.Steps != steps || k.Log.Bytes < 0 || len(k.Updates) != len(r.model.Params) {
+		return errors.New("what it says of itself does not fit together")
+	}
+	return nil
 }

@@ -13,7 +13,7 @@ import (
 // Export says how a model is written.
 type Export struct {
 	Name    string     // the model's
-	Type    quant.Type // of matrices: F32, F16, BF16 or Q8_0; what a memory begins with and all vectors are F32
+	Type    quant.Type // of matrices: F32, F16, BF16 or Q8_0; what is small, or has rows of no whole blocks, is F32
 	Context int        // tokens of the longest texts that it was trained with
 	Source  Source     // whose words the model reads
 }
@@ -154,18 +154,22 @@ func (s Shape) describeAttention(set func(key string, value any) error) error {
 	kinds, window, chunk := make([]string, s.Layers), 0, 0
 	for l := range kinds {
 		sight := s.sight(l)
-		switch {
-		case s.Fifo != nil:
-			kinds[l], chunk = "chunked", s.Fifo.Chunk
-		case sight.Window > 0:
-			kinds[l], window = "window", sight.Window
-		case sight.Chunk > 0:
-			kinds[l], chunk = "chunked", sight.Chunk
-		default:
-			kinds[l] = "full"
+		if s.Fifo != nil {
+			sight = Sight{Chunk: s.Fifo.Chunk}
 		}
-		if window > 0 && sight.Window > 0 && sight.Window != window || s.Fifo == nil && chunk > 0 && sight.Chunk > 0 && sight.Chunk != chunk {
-			return fmt.Errorf("train: layer %d sees %+v, one before it another length: a file says one for all", l, sight)
+		kinds[l] = "full"
+		for _, local := range []struct {
+			kind string
+			of   *int
+			n    int
+		}{{"window", &window, sight.Window}, {"chunked", &chunk, sight.Chunk}} {
+			if local.n == 0 {
+				continue
+			}
+			if *local.of > 0 && *local.of != local.n {
+				return fmt.Errorf("train: layer %d sees %+v, one before it another length: a file says one for all", l, sight)
+			}
+			kinds[l], *local.of = local.kind, local.n
 		}
 	}
 	var err error

@@ -4,6 +4,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/mneme-lm/mneme"
@@ -115,6 +116,17 @@ func TestWrittenModelsRead(t *testing.T) {
 		}
 		if most > 0.05 {
 			t.Errorf("%v: logits are off by %v", kind, most)
+		}
+	}
+	for _, sights := range [][]Sight{{{Window: 5}, {Window: 7}}, {{Chunk: 5}, {Chunk: 7}}} {
+		s := tiny()
+		s.Sights = sights
+		m, err := NewModel(s, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Write(filepath.Join(t.TempDir(), "model"), Export{Type: quant.F32, Source: Stories{}}); err == nil || !strings.Contains(err.Error(), "layer 1") {
+			t.Errorf("%+v, which no file can say: %v", sights, err)
 		}
 	}
 	if err := m.Write(filepath.Join(t.TempDir(), "model"), Export{Type: quant.Q2_K, Source: Stories{}}); err == nil {

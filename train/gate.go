@@ -41,7 +41,7 @@ type gateStep struct {
 	rp        []float32 // r·p
 }
 
-func (*fifoGate) String() string { return "gate" }
+func (*fifoGate) String() string { return "gate of slots" }
 
 func (f *fifoGate) shape(in []tensor.Shape) (tensor.Shape, error) {
 	if err := wantDims(in, 2, 2, 2); err != nil {
@@ -169,13 +169,11 @@ func (f *fifoGate) each(body func(row, d int)) error {
 	})
 }
 
-func logistic(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }
-
 // simple is g = σ(W h + U p + b), new = g·h + (1−g)·p.
 func (s *gateStep) simple(row, d int) {
 	gates := s.gates[row*d : (row+1)*d]
 	for j, x := range gates {
-		g, at := logistic(x), row*d+j
+		g, at := float32(sigmoid(float64(x))), row*d+j
 		gates[j], s.out[at] = g, g*s.h[at]+(1-g)*s.p[at]
 	}
 }
@@ -184,7 +182,7 @@ func (s *gateStep) simple(row, d int) {
 func (s *gateStep) reset(row, d int) {
 	gates := s.gates[3*row*d:]
 	for j := range 2 * d {
-		gates[j] = logistic(gates[j])
+		gates[j] = float32(sigmoid(float64(gates[j])))
 	}
 	for j, r := range gates[d : 2*d] {
 		s.rp[row*d+j] = r * s.p[row*d+j]

@@ -179,7 +179,7 @@ func TestLandmarksInTexts(t *testing.T) {
 			want := make([]float32, length)
 			for j := range want[1:] {
 				if want[j] = 1; length > 16 && (j == 14 || j == 15) {
-					want[j] = AnswerWeight
+					want[j] = answerWeight
 				}
 			}
 			if !slices.Equal(tokens, d.Tokens) || !slices.Equal(targets[:length-1], d.Tokens[1:]) || !slices.Equal(weights, want) {

@@ -2,9 +2,12 @@ package train
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"strconv"
@@ -12,9 +15,11 @@ import (
 
 // lossLog is a file of comma-separated values with a line for each step. A nil one takes everything and keeps nothing.
 type lossLog struct {
-	file *os.File
-	out  *bufio.Writer
-	csv  *csv.Writer
+	file  *os.File
+	sum   hash.Hash // of what the file holds
+	out   *bufio.Writer
+	csv   *csv.Writer
+	bytes int64
 }
 
 // entry is a line.
@@ -32,12 +37,27 @@ type entry struct {
 
 var logHeader = []string{"step", "stage", "tokens", "loss", "rate", "gradient_norm", "tokens_per_second", "exam_loss", "recall", "exam_loss_zeroed", "recall_zeroed"}
 
-// openLog opens the log of a run of which so many bytes were written when it was kept, and drops what was written after that.
-func openLog(path string, written int64) (l *lossLog, err error) {
-	if path == "" {
+// logged is what of a log belongs to a run that was kept: so many bytes, and their sum.
+type logged struct {
+	Bytes int64  `json:"bytes"`
+	Sum   string `json:"sum"`
+}
+
+// openLog opens the log of a run. One that goes on has the log that it was kept with, and what was written after that is dropped.
+func openLog(path string, had logged, goesOn bool) (l *lossLog, err error) {
+	switch {
+	case path == "" && had.Bytes == 0:
 		return nil, nil
+	case path == "":
+		return nil, errors.New("train: the run that is to go on was kept with a log, and there is none now")
+	case goesOn && had.Bytes == 0:
+		return nil, errors.New("train: the run that is to go on was kept without a log")
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	flags := os.O_RDWR
+	if !goesOn {
+		flags |= os.O_CREATE
+	}
+	f, err := os.OpenFile(path, flags, 0o666)
 	if err != nil {
 		return nil, err
 	}
@@ -46,25 +66,28 @@ func openLog(path string, written int64) (l *lossLog, err error) {
 			err = errors.Join(fmt.Errorf("train: log %s: %w", path, err), f.Close())
 		}
 	}()
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
+	sum := sha256.New()
+	if n, err := io.CopyN(sum, f, had.Bytes); err != nil && err != io.EOF {
+		return nil, err
+	} else if n < had.Bytes || goesOn && hex.EncodeToString(sum.Sum(nil)) != had.Sum {
+		return nil, errors.New("it is not the one that the run was kept with")
+	}
+	if err := f.Truncate(had.Bytes); err != nil {
 		return nil, err
 	}
-	if size < written {
-		return nil, fmt.Errorf("it has %d bytes, and had %d when the run was kept that is to go on", size, written)
-	}
-	if err := f.Truncate(written); err != nil {
-		return nil, err
-	}
-	if _, err := f.Seek(written, io.SeekStart); err != nil {
-		return nil, err
-	}
-	l = &lossLog{file: f, out: bufio.NewWriter(f)}
-	l.csv = csv.NewWriter(l.out)
-	if written == 0 {
+	l = &lossLog{file: f, sum: sum, out: bufio.NewWriter(io.MultiWriter(f, sum)), bytes: had.Bytes}
+	l.csv = csv.NewWriter(l)
+	if !goesOn {
 		return l, l.csv.Write(logHeader)
 	}
 	return l, nil
+}
+
+// Write counts what it hands on.
+func (l *lossLog) Write(p []byte) (int, error) {
+	n, err := l.out.Write(p)
+	l.bytes += int64(n)
+	return n, err
 }
 
 func (l *lossLog) write(e entry) error {
@@ -88,16 +111,16 @@ func (l *lossLog) write(e entry) error {
 	return l.csv.Write(line)
 }
 
-// flush has the file hold all lines, and returns its length.
-func (l *lossLog) flush() (int64, error) {
+// flush has the file hold all lines, and tells what it holds.
+func (l *lossLog) flush() (logged, error) {
 	if l == nil {
-		return 0, nil
+		return logged{}, nil
 	}
 	l.csv.Flush()
 	if err := errors.Join(l.csv.Error(), l.out.Flush(), l.file.Sync()); err != nil {
-		return 0, err
+		return logged{}, err
 	}
-	return l.file.Seek(0, io.SeekCurrent)
+	return logged{l.bytes, hex.EncodeToString(l.sum.Sum(nil))}, nil
 }
 
 func (l *lossLog) close() error {

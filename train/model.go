@@ -116,9 +116,7 @@ func NewModel(s Shape, seed uint64) (*Model, error) {
 	for head := range min(3, s.Heads-1) {
 		m.look(head, head+1)
 	}
-	if err := m.newNeural(seed); err != nil {
-		return nil, err
-	}
+	m.newNeural(seed)
 	return m, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 
@@ -52,17 +53,7 @@ func (n *Neural) check(layers int) error {
 }
 
 // has reports whether a layer has a memory.
-func (n *Neural) has(layer int) bool {
-	if n == nil {
-		return false
-	}
-	for _, l := range n.Layers {
-		if l == layer {
-			return true
-		}
-	}
-	return false
-}
+func (n *Neural) has(layer int) bool { return n != nil && slices.Contains(n.Layers, layer) }
 
 // What the logits of step, momentum and decay begin with.
 const (
@@ -76,13 +67,10 @@ const beginPart = -2.944
 
 // newNeural adds the parameters of memories. Keys begin as the queries of the token before: what is read for a token is then
 // what came after earlier tokens that were alike, which is what answering from a text starts from.
-func (m *Model) newNeural(seed uint64) error {
+func (m *Model) newNeural(seed uint64) {
 	n, d := m.Shape.Neural, m.Shape.Dim
 	if n == nil {
-		return nil
-	}
-	if err := n.check(m.Shape.Layers); err != nil {
-		return err
+		return
 	}
 	// numbers of its own: the other parameters are those of a model without memories
 	r := rand.New(rand.NewPCG(seed, 0x71))
@@ -123,7 +111,6 @@ func (m *Model) newNeural(seed uint64) error {
 		fill(m.param(block(l, "mem_out_gate.weight"), width, d), fanIn)
 		fill(m.param(block(l, "mem_output.weight"), d, width), 0.6/math.Sqrt(float64(width)))
 	}
-	return nil
 }
 
 // newInitial adds the weights that M begins with: of a linear one nearly zero, else random in hidden layers and zero in the last.

@@ -1,9 +1,9 @@
 package train
 
 import (
-	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/mneme-lm/mneme/train/tales"
 )
@@ -67,6 +67,8 @@ func (r *Recipe) check() error {
 	}
 	for _, s := range r.Stages {
 		switch {
+		case s.Length > mostTokens || s.Texts > mostTokens/max(s.Length, 1):
+			return fmt.Errorf("train: stage %q: %d texts of %d tokens in a batch, which can have %d tokens", s.Name, s.Texts, s.Length, mostTokens)
 		case s.Texts < 1, s.Length < 2, s.Steps < 1, s.Accumulate < 0, s.Every < 0, s.Exam < 0:
 			return fmt.Errorf("train: stage %q: %d steps of %d texts of %d tokens, %d batches a step, an examination of %d batches every %d steps",
 				s.Name, s.Steps, s.Texts, s.Length, s.Accumulate, s.Exam, s.Every)
@@ -87,6 +89,9 @@ func (r *Recipe) Context() (n int) {
 	return n
 }
 
+// mostTokens is the most in a batch: more than fit into any memory.
+const mostTokens = 1 << 24
+
 // steps is the most that there can be.
 func (r *Recipe) steps() (n int) {
 	for _, s := range r.Stages {
@@ -94,9 +99,6 @@ func (r *Recipe) steps() (n int) {
 	}
 	return n
 }
-
-// ErrUnknownRecipe is wrapped when a recipe is asked for that there is none of.
-var ErrUnknownRecipe = errors.New("no such recipe")
 
 // Recipes are those for models of the small language, by name.
 func Recipes() []Recipe { return slices.Clone(recipes) }
@@ -108,11 +110,15 @@ func LookupRecipe(name string) (Recipe, error) {
 			return r, nil
 		}
 	}
-	return Recipe{}, fmt.Errorf("train: %q: %w", name, ErrUnknownRecipe)
+	var names []string
+	for _, r := range recipes {
+		names = append(names, r.Name)
+	}
+	return Recipe{}, fmt.Errorf("train: there is no recipe %q (there is: %s)", name, strings.Join(names, ", "))
 }
 
-// Enough is the share of right answers at which stages end.
-const Enough = 0.93
+// enough is the share of right answers at which stages end.
+const enough = 0.93
 
 // batch is the number of tokens in one.
 const batch = 2048
@@ -121,7 +127,7 @@ const batch = 2048
 func stories(length, least, most, steps int) Stage {
 	return Stage{
 		Name: fmt.Sprintf("stories of %d", length), Texts: batch / length, Length: length, Mix: Mix{Lists: 0.25, Least: least, Facts: most},
-		Steps: steps, Until: Enough, Every: 50, Exam: 8,
+		Steps: steps, Until: enough, Every: 50, Exam: 8,
 	}
 }
 

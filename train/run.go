@@ -73,14 +73,13 @@ type run struct {
 	stage     int // the one that is next, or under way, …
 	step      int // … of which so many steps are taken
 	log       *lossLog
-	halfway   bool // a step is taken, and what belongs to it is not: that is no place to go on from
-
-	tokens  int64 // since the run began or went on, for its speed
-	seconds float64
+	tokens    int64 // since the run began or went on, for its speed
+	seconds   float64
 }
 
-// Run trains a model by a recipe, until that ends or ctx does. Neither the number of threads nor where it was stopped and gone on
-// changes a bit of the model.
+// Run trains a model by a recipe, until that ends or, between two steps, ctx does. Neither the number of threads nor where it was
+// stopped and gone on changes a bit of the model. As long as it runs, Gorgonia's own products, in the whole program, are c's
+// ([UseKernels]): there should be one Run at a time.
 func Run(ctx context.Context, c Compute, recipe Recipe, source Source, options Options) (m *Model, report Report, err error) {
 	if err := recipe.check(); err != nil {
 		return nil, report, err
@@ -91,17 +90,20 @@ func Run(ctx context.Context, c Compute, recipe Recipe, source Source, options O
 	if r.model, err = NewModel(recipe.Shape(source.Words()), options.Seed); err != nil {
 		return nil, report, err
 	}
-	written, err := r.resume()
+	if err := r.tryTexts(); err != nil {
+		return nil, report, err
+	}
+	logged, err := r.resume()
 	if err != nil {
 		return nil, report, err
 	}
-	if r.log, err = openLog(options.Log, written); err != nil {
+	if r.log, err = openLog(options.Log, logged, r.report.Steps > 0); err != nil {
 		return nil, report, err
 	}
 	defer func() { err = errors.Join(err, r.log.close()) }()
 	for r.stage < len(recipe.Stages) {
 		if err := r.follow(ctx); err != nil {
-			if ctx.Err() != nil && !r.halfway {
+			if ctx.Err() != nil && errors.Is(err, ctx.Err()) { // which is seen between steps
 				err = errors.Join(err, r.save())
 			}
 			return r.model, r.report, err
@@ -112,6 +114,31 @@ func Run(ctx context.Context, c Compute, recipe Recipe, source Source, options O
 		}
 	}
 	return r.model, r.report, nil
+}
+
+// tryTexts has texts made for all stages: what is wrong with them is found out before the work.
+func (r *run) tryTexts() error {
+	for i := range r.recipe.Stages {
+		s := &r.recipe.Stages[i]
+		if _, err := r.source.Batch(r.random(streamTexts, 0), s); err != nil {
+			return fmt.Errorf("train: stage %q: %w", s.Name, err)
+		}
+		if s.Every == 0 || s.Exam == 0 {
+			continue
+		}
+		documents, err := r.source.Exam(r.random(streamExam, 0), s)
+		if err != nil {
+			return fmt.Errorf("train: examinations of stage %q: %w", s.Name, err)
+		}
+		questions := 0
+		for _, d := range documents {
+			questions += len(d.Answers)
+		}
+		if s.Until > 0 && questions == 0 {
+			return fmt.Errorf("train: stage %q is to end by answers, and its texts have no questions", s.Name)
+		}
+	}
+	return nil
 }
 
 // follow goes on with the stage until it ends.
@@ -136,9 +163,10 @@ func (r *run) follow(ctx context.Context) (err error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		ended, err := r.take(ctx, trainer, exams, s)
+		number := r.step + 1
+		ended, err := r.take(trainer, exams, s)
 		if err != nil {
-			return fmt.Errorf("train: stage %q, step %d: %w", s.Name, r.step+1, err)
+			return fmt.Errorf("train: stage %q, step %d: %w", s.Name, number, err)
 		}
 		if ended {
 			return nil
@@ -168,8 +196,7 @@ func (r *run) random(stream uint64, step int) *rand.Rand {
 }
 
 // take takes a step, and examines the model if it is time to. It reports whether the stage has reached what ends it.
-func (r *run) take(ctx context.Context, t *Trainer, e *exams, s *Stage) (ended bool, err error) {
-	r.halfway = true
+func (r *run) take(t *Trainer, e *exams, s *Stage) (ended bool, err error) {
 	rate := r.recipe.rate(s, r.step, r.report.Steps)
 	texts, start := r.random(streamTexts, r.step), time.Now()
 	batches := make([][]tales.Document, max(s.Accumulate, 1))
@@ -191,37 +218,36 @@ func (r *run) take(ctx context.Context, t *Trainer, e *exams, s *Stage) (ended b
 	own.Steps, own.Tokens, own.Seconds, own.Loss = own.Steps+1, own.Tokens+tokens, own.Seconds+took, loss
 	examined := e != nil && (r.step%s.Every == 0 || r.step == s.Steps)
 	if examined {
-		if err := r.mark(ctx, e, s, own); err != nil {
+		if err := r.mark(e, s, own); err != nil {
 			return false, err
 		}
 		ended = s.Until > 0 && own.Marks.Recall() >= s.Until
 		own.Reached = ended
 	}
 	if err := r.log.write(entry{
-		stage: s.Name, step: all.Steps, tokens: all.Tokens, loss: loss, rate: rate, norm: norm, speed: float64(tokens) / took,
+		stage: s.Name, step: all.Steps, tokens: all.Tokens, loss: loss, rate: rate, norm: norm, speed: float64(tokens) / max(took, 1e-9),
 		marks: own.Marks, zeroed: own.Zeroed, examined: examined,
 	}); err != nil {
 		return false, err
 	}
-	r.halfway = false
 	if r.options.Progress != nil {
 		r.options.Progress(Progress{
 			Stage: s.Name, StageNumber: r.stage, Step: all.Steps, Steps: r.recipe.steps(), Tokens: all.Tokens, Loss: loss,
-			TokensPerSecond: float64(r.tokens) / r.seconds, Marks: own.Marks, Zeroed: own.Zeroed,
+			TokensPerSecond: float64(r.tokens) / max(r.seconds, 1e-9), Marks: own.Marks, Zeroed: own.Zeroed,
 		})
 	}
 	return ended, nil
 }
 
 // mark examines the model.
-func (r *run) mark(ctx context.Context, e *exams, s *Stage, own *StageReport) (err error) {
-	if own.Marks, err = r.examine(ctx, e.with, s); err != nil {
+func (r *run) mark(e *exams, s *Stage, own *StageReport) (err error) {
+	if own.Marks, err = r.examine(e.with, s); err != nil {
 		return err
 	}
 	if e.without == nil {
 		return nil
 	}
-	own.Zeroed, err = r.examine(ctx, e.without, s)
+	own.Zeroed, err = r.examine(e.without, s)
 	return err
 }
 
@@ -255,12 +281,9 @@ func (e *exams) close() error {
 }
 
 // examine has texts read, the same ones in each examination of a stage.
-func (r *run) examine(ctx context.Context, e *Examiner, s *Stage) (marks Marks, err error) {
+func (r *run) examine(e *Examiner, s *Stage) (marks Marks, err error) {
 	texts := r.random(streamExam, 0)
 	for range s.Exam {
-		if err := ctx.Err(); err != nil {
-			return marks, err
-		}
 		documents, err := r.source.Exam(texts, s)
 		if err != nil {
 			return marks, err
@@ -270,9 +293,6 @@ func (r *run) examine(ctx context.Context, e *Examiner, s *Stage) (marks Marks, 
 			return marks, err
 		}
 		marks.add(some)
-	}
-	if marks.Asked == 0 && s.Until > 0 {
-		return marks, errors.New("an examination without questions, by which the stage is to end")
 	}
 	return marks, nil
 }

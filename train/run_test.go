@@ -3,8 +3,11 @@ package train
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,7 +16,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mneme-lm/mneme/internal/statefile"
 	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/memory/fifo"
 	"github.com/mneme-lm/mneme/train/tales"
 )
 
@@ -66,10 +71,37 @@ func sameModel(t *testing.T, got, want *Model) {
 	}
 }
 
+// remembering is short, for a model that has a memory in the second stage alone.
+func remembering(change func(s *Shape)) Recipe {
+	r, plain := short(), func(s *Shape) { s.Sight, s.Fifo, s.Neural = Sight{}, nil, nil }
+	of := r.Shape
+	r.Stages = slices.Clone(r.Stages)
+	r.Stages[0].Adapt = plain
+	r.Shape = func(words int) Shape {
+		s := of(words)
+		change(&s)
+		return s
+	}
+	return r
+}
+
 // A run that is stopped after any step, and gone on with, comes to the same model and log as one that is not.
 func TestRunGoesOn(t *testing.T) {
+	t.Run("attention", func(t *testing.T) { goesOn(t, short()) })
+	t.Run("fifo", func(t *testing.T) {
+		goesOn(t, remembering(func(s *Shape) {
+			s.Fifo = &Fifo{Chunk: 16, Window: 4, Slots: 4, PerChunk: 2, Layers: []int{1}, Gate: fifo.GateSimple, Pooling: fifo.PoolMean}
+		}))
+	})
+	t.Run("neural", func(t *testing.T) {
+		goesOn(t, remembering(func(s *Shape) { s.Sight, s.Neural = Sight{Window: 8}, tinyNeural().Neural }))
+	})
+}
+
+func goesOn(t *testing.T, r Recipe) {
 	c, dir := computes(t), t.TempDir()
-	best, r := c[len(c)-1], short()
+	best := c[len(c)-1]
+	_, remembers := r.Shape(1).forgetful()
 	log := filepath.Join(dir, "whole.csv")
 	want, whole := mustRun(t, best, r, Options{Seed: 5, Log: log})
 	lines := readLog(t, log)
@@ -80,9 +112,12 @@ func TestRunGoesOn(t *testing.T) {
 		if l[0] != strconv.Itoa(i+1) || l[1] != map[bool]string{true: "lists", false: "stories"}[i < 7] || (l[7] != "") != (l[8] != "") || (l[8] != "") != slices.Contains([]int{3, 6, 7, 9, 11, 12}, i+1) {
 			t.Errorf("line %d is %v", i+1, l)
 		}
+		if (l[10] != "") != (remembers && i >= 7 && l[8] != "") {
+			t.Errorf("line %d is %v: recall with the memory's reads zeroed", i+1, l)
+		}
 	}
 	log = filepath.Join(dir, "parts.csv")
-	o := Options{Seed: 5, Checkpoint: filepath.Join(dir, "checkpoint"), Log: log}
+	o := Options{Seed: 5, Checkpoint: filepath.Join(dir, "checkpoint"), Log: log, Interval: 1}
 	for _, stop := range []int{1, 6, 7, 8, 11} {
 		ctx, cancel := context.WithCancel(t.Context())
 		o.Progress = func(p Progress) {
@@ -138,6 +173,10 @@ func TestCheckpointsAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	other := filepath.Join(dir, "other log")
+	if err := os.WriteFile(other, bytes.Repeat([]byte("other lines\n"), 1000), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	changed := func(change func(*Recipe)) Recipe {
 		r := short()
 		r.Stages = slices.Clone(r.Stages)
@@ -154,7 +193,9 @@ func TestCheckpointsAreRefused(t *testing.T) {
 		`not "long"`:              {changed(func(r *Recipe) { r.Name = "long" }), 5, log, whole},
 		"were others then":        {changed(func(r *Recipe) { r.Stages[1].Steps++ }), 5, log, whole},
 		"others then":             {changed(func(r *Recipe) { r.Shape = Small }), 5, log, whole},
-		"when the run was kept":   {short(), 5, filepath.Join(dir, "another log"), whole},
+		"another log":             {short(), 5, filepath.Join(dir, "another log"), whole},
+		"not the one":             {short(), 5, other, whole},
+		"there is none now":       {short(), 5, "", whole},
 		"checkpoint":              {short(), 5, log, whole[:len(whole)/2]},
 		filepath.Base(path) + ":": {short(), 5, log, []byte("noise")},
 	} {
@@ -164,6 +205,95 @@ func TestCheckpointsAreRefused(t *testing.T) {
 		_, _, err := Run(t.Context(), c[0], attempt.recipe, Stories{}, Options{Seed: attempt.seed, Checkpoint: path, Log: attempt.log})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want an error with %q: %v", want, err)
+		}
+	}
+	if left, err := os.ReadFile(other); err != nil || len(left) != 12000 {
+		t.Errorf("another file has %d bytes now (%v)", len(left), err)
+	}
+	if err := os.WriteFile(path, whole, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if len(c) > 1 {
+		_, _, err := Run(t.Context(), c[len(c)-1], short(), Stories{}, Options{Seed: 5, Checkpoint: path, Log: log})
+		if err == nil || !strings.Contains(err.Error(), "which round otherwise") {
+			t.Errorf("with other kernels: %v", err)
+		}
+	}
+}
+
+// What a checkpoint says is not believed: these are whole files that no run has written.
+func TestHostileCheckpoints(t *testing.T) {
+	c, dir := computes(t), t.TempDir()
+	path := filepath.Join(dir, "checkpoint")
+	o := Options{Seed: 5, Checkpoint: path}
+	mustRun(t, c[0], short(), o)
+	f, err := statefile.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := map[string][]byte{}
+	for _, s := range f.Sections() {
+		data, _ := f.Section(s.Name)
+		sections[s.Name] = bytes.Clone(data)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	say := func(change func(k *kept)) map[string][]byte {
+		var k kept
+		if err := json.Unmarshal(sections[sectionRun], &k); err != nil {
+			t.Fatal(err)
+		}
+		change(&k)
+		text, err := json.Marshal(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return map[string][]byte{sectionRun: text}
+	}
+	number := func(section string, value float32) map[string][]byte {
+		data := bytes.Clone(sections[section])
+		binary.LittleEndian.PutUint32(data[400:], math.Float32bits(value))
+		return map[string][]byte{section: data}
+	}
+	for name, change := range map[string]map[string][]byte{
+		"no steps":           say(func(k *kept) { k.Report.Steps = -5 }),
+		"too many steps":     say(func(k *kept) { k.Step, k.Report.Stages[1].Steps = 1<<40, 1<<40 }),
+		"a stage beyond":     say(func(k *kept) { k.Stage = 9 }),
+		"a stage before":     say(func(k *kept) { k.Stage = -1 }),
+		"steps of no stage":  say(func(k *kept) { k.Step = 3 }),
+		"no updates":         say(func(k *kept) { k.Updates = nil }),
+		"updates":            say(func(k *kept) { k.Updates[0] = -1 }),
+		"a version":          say(func(k *kept) { k.Version++ }),
+		"no JSON":            {sectionRun: []byte("{")},
+		"cut off":            {sectionMeans: sections[sectionMeans][:80]},
+		"too much":           {sectionMeans: append(bytes.Clone(sections[sectionMeans]), 0, 0, 0, 0)},
+		"NaN":                number(sectionWeights, float32(math.NaN())),
+		"infinite":           number(sectionMeans, float32(math.Inf(1))),
+		"a negative square":  number(sectionMeans2, -1),
+		"a run without name": {sectionRun: []byte("{}")},
+	} {
+		w, err := statefile.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, section := range []string{sectionRun, sectionWeights, sectionMeans, sectionMeans2} {
+			data, changed := change[section]
+			if !changed {
+				data = sections[section]
+			}
+			if err := w.Section(section, 64); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write(data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := Run(t.Context(), c[0], short(), Stories{}, o); err == nil || !strings.Contains(err.Error(), "checkpoint") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -211,6 +341,8 @@ func TestRecipesAreRefused(t *testing.T) {
 		"no texts":       func(r *Recipe) { r.Stages[0].Texts = 0 },
 		"no tokens":      func(r *Recipe) { r.Stages[0].Length = 1 },
 		"a share of 2":   func(r *Recipe) { r.Stages[0].Mix.Lists = 2 },
+		"long texts":     func(r *Recipe) { r.Stages[0].Length = math.MaxInt },
+		"many texts":     func(r *Recipe) { r.Stages[0].Texts = math.MaxInt },
 		"no examination": func(r *Recipe) { r.Stages[0].Until, r.Stages[0].Exam = 0.5, 0 },
 		"cools":          func(r *Recipe) { r.Stages[1].Until = 0.5 },
 		"too many facts": func(r *Recipe) { r.Stages[1].Mix.Facts = 30 },
@@ -222,7 +354,7 @@ func TestRecipesAreRefused(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if _, err := LookupRecipe("nothing"); !errors.Is(err, ErrUnknownRecipe) {
+	if _, err := LookupRecipe("nothing"); err == nil || !strings.Contains(err.Error(), "titans") {
 		t.Error(err)
 	}
 	for _, r := range Recipes() {

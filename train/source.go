@@ -34,7 +34,7 @@ func (Stories) Print() string { return tales.Print() }
 
 // Batch returns lists of either kind, as many as the stage's share, then stories.
 func (Stories) Batch(r *rand.Rand, s *Stage) ([]tales.Document, error) {
-	return mixed(tales.New(r), s.Texts, s.Length, s.Mix)
+	return mixed(r, s.Texts, s.Length, s.Mix)
 }
 
 // Exam returns stories, or lists, where the stage has nothing else.
@@ -43,11 +43,15 @@ func (Stories) Exam(r *rand.Rand, s *Stage) ([]tales.Document, error) {
 	if mix.Lists < 1 {
 		mix.Lists = 0
 	}
-	return mixed(tales.New(r), s.Texts, s.Length, mix)
+	return mixed(r, s.Texts, s.Length, mix)
 }
 
-func mixed(g *tales.Generator, texts, length int, mix Mix) (all []tales.Document, err error) {
-	lists := int(mix.Lists*float64(texts) + 0.5)
+func mixed(r *rand.Rand, texts, length int, mix Mix) (all []tales.Document, err error) {
+	g := tales.New(r)
+	lists, odd := int(mix.Lists*float64(texts)+0.5), 0
+	if lists == 1 { // either kind in its turn
+		odd = r.IntN(2)
+	}
 	for i := range texts {
 		var d tales.Document
 		switch {
@@ -56,7 +60,7 @@ func mixed(g *tales.Generator, texts, length int, mix Mix) (all []tales.Document
 			if err != nil {
 				return nil, err
 			}
-		case i%2 == 0:
+		case (i+odd)%2 == 0:
 			d = g.Echo(length)
 		default:
 			d = g.Pairs(length)

@@ -76,12 +76,18 @@ func (t *Text) pieces(of []int, r *rand.Rand, s *Stage) (all []tales.Document, e
 // Describe writes the vocabulary.
 func (t *Text) Describe(md *weights.Metadata) error { return t.vocabulary.SetMetadata(md) }
 
-// OnText is the recipe for a model of the same shape that is trained with pieces of a text, for so many steps: the last third of
-// these cools.
-func (r Recipe) OnText(length, steps int) Recipe {
-	level := Stage{Name: "text", Texts: max(1, batch/length), Length: length, Steps: max(1, steps-steps/3), Every: 100, Exam: 4}
+// OnText is the recipe for a model of the same shape that is trained with pieces of a text, for so many steps, of which the last
+// third cools. Landmarks need a token that texts do not have: with them it is an error.
+func (r Recipe) OnText(length, steps int) (Recipe, error) {
+	if r.Shape(1).Landmark.Block > 0 {
+		return Recipe{}, fmt.Errorf("train: recipe %s is for stories: the words of a text have no landmark", r.Name)
+	}
+	level := Stage{Name: "text", Texts: max(1, batch/max(length, 1)), Length: length, Steps: steps - steps/3, Every: 100, Exam: 4}
 	last := level
-	last.Steps = max(1, steps/3)
-	r.Name, r.Stages = r.Name+" on text", []Stage{level, cool(last)}
-	return r
+	last.Steps = steps / 3
+	r.Name, r.Stages = r.Name+" on text", []Stage{level}
+	if last.Steps > 0 {
+		r.Stages = append(r.Stages, cool(last))
+	}
+	return r, nil
 }

@@ -85,7 +85,10 @@ func TestPiecesOfAText(t *testing.T) {
 func TestTrainingOnAText(t *testing.T) {
 	c := computes(t)
 	source := newText(t, rhyme(), 300)
-	r := short().OnText(32, 60)
+	r, err := short().OnText(32, 60)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range r.Stages {
 		r.Stages[i].Texts, r.Stages[i].Every, r.Stages[i].Exam = 4, 10, 2
 	}
@@ -112,7 +115,31 @@ func TestTrainingOnAText(t *testing.T) {
 		}
 	}
 	r.Stages[0].Until = 0.5
-	if _, _, err := Run(t.Context(), c[0], r, source, Options{Seed: 1}); err == nil || !strings.Contains(err.Error(), "without questions") {
+	if _, _, err := Run(t.Context(), c[0], r, source, Options{Seed: 1}); err == nil || !strings.Contains(err.Error(), "no questions") {
 		t.Errorf("a stage that ends by answers there are none of: %v", err)
+	}
+}
+
+func TestRecipesOnTexts(t *testing.T) {
+	for steps, stages := range map[int]int{1: 1, 2: 1, 3: 2, 100: 2} {
+		r, err := short().OnText(16, steps)
+		if err != nil || len(r.Stages) != stages || r.steps() != steps {
+			t.Errorf("%d steps: %d in %d stages, %v", steps, r.steps(), len(r.Stages), err)
+		}
+	}
+	landmarks, err := LookupRecipe("landmark")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := landmarks.OnText(16, 10); err == nil {
+		t.Error("landmarks in a text that has no token for them")
+	}
+	// what is held out is too short for its examinations
+	r, err := short().OnText(200, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Run(t.Context(), computes(t)[0], r, newText(t, rhyme()[:3000], 300), Options{}); err == nil || !strings.Contains(err.Error(), "held out") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/mneme-lm/mneme/train/tales"
 )
 
-// AnswerWeight is what a token of an answer weighs in the loss; others weigh 1.
-const AnswerWeight = 8
+// answerWeight is what a token of an answer weighs in the loss; others weigh 1.
+const answerWeight = 8
 
 // Trainer takes steps with a model on texts of one length.
 type Trainer struct {
@@ -152,7 +152,7 @@ func (g *graph) take(documents []tales.Document, texts, length int) error {
 				return fmt.Errorf("train: document %d of %d tokens has an answer at %v", i, length, s)
 			}
 			for j := s.From; j < s.To; j++ {
-				weights[g.landmark.row(j-1)] = AnswerWeight
+				weights[g.landmark.row(j-1)] = answerWeight
 			}
 		}
 	}
@@ -182,7 +182,7 @@ func (e *Examiner) Close() error { return e.vm.Close() }
 // Marks are how a model has read some documents.
 type Marks struct {
 	Asked, Right int     // answers, and those that it gives exactly: every token is the likeliest after those before it
-	Loss         float64 // mean per document
+	Loss         float64 // mean of the batches', which weighs tokens as training does
 	Documents    int
 }
 

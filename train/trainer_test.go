@@ -214,7 +214,7 @@ func TestLearning(t *testing.T) {
 // Steps leave no more behind them than they found.
 func TestStepsKeepNoMemory(t *testing.T) {
 	c := computes(t)
-	for _, name := range []string{"full", "landmark", "fifo", "fifo of means"} {
+	for _, name := range []string{"full", "neural", "deep", "landmark", "fifo", "fifo of means"} {
 		m, err := NewModel(kinds()[name], 2)
 		if err != nil {
 			t.Fatal(err)

@@ -118,7 +118,7 @@ func newTrain(a *app) *cobra.Command {
 		set.StringVar(&c.text, "text", "", "`file` of text to train with, in place of stories; its end is held out for examinations")
 		set.IntVar(&c.words, "vocab", 1024, "with --text: `number` of tokens of the byte-level BPE that is learned from it")
 		set.IntVar(&c.length, "length", 256, "with --text: `number` of tokens of the pieces")
-		set.IntVar(&c.steps, "steps", 3000, "with --text: `number` of steps, of 2,048 tokens each")
+		set.IntVar(&c.steps, "steps", 3000, "with --text: `number` of steps, of about 2,048 tokens each")
 		set.StringVar(&c.cpu, "cpu", "", "`kernels` to compute with, by name (generic: plain Go); default: $MNEME_CPU, else the fastest")
 	})
 	cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(exportable(), cobra.ShellCompDirectiveNoFileComp))
@@ -160,7 +160,7 @@ func parseExportable(name string) (quant.Type, error) {
 func (c *trainCommand) run(ctx context.Context, name string) error {
 	recipe, err := train.LookupRecipe(name)
 	if err != nil {
-		return usagef("recipe %q: want one of %s", name, strings.Join(recipeNames(), ", "))
+		return usageError{err}
 	}
 	kind, err := parseExportable(c.kind)
 	if err != nil {
@@ -176,14 +176,14 @@ func (c *trainCommand) run(ctx context.Context, name string) error {
 	if c.out == "" {
 		return usagef("no file for the model: --out FILE")
 	}
-	if err := writable(c.out); err != nil { // long before it would be found out
-		return err
-	}
 	if c.log == "" {
 		c.log = c.out + ".csv"
 	}
 	if c.checkpoint == "" {
 		c.checkpoint = c.out + ".checkpoint"
+	}
+	if err := c.checkFiles(); err != nil {
+		return err
 	}
 	team := kernels.NewTeam(c.threads)
 	defer team.Close()
@@ -204,15 +204,38 @@ func (c *trainCommand) run(ctx context.Context, name string) error {
 	return c.tell(model, report)
 }
 
-// writable says what keeps a file from being written.
-func writable(path string) error {
-	if _, err := os.Stat(filepath.Dir(path)); err != nil {
-		return err
-	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is there, and no file that can be replaced", path)
+// checkFiles finds out what would otherwise show after long work: that a file cannot be there, or is to be two things.
+func (c *trainCommand) checkFiles() error {
+	files := []struct{ flag, path string }{{"--out", c.out}, {"--checkpoint", c.checkpoint}, {"--log", c.log}, {"--text", c.text}}
+	for i, f := range files {
+		if f.path == "" {
+			continue
+		}
+		for _, other := range files[:i] {
+			if samePath(f.path, other.path) {
+				return usagef("%s and %s name the same file, %s", other.flag, f.flag, f.path)
+			}
+		}
+		if _, err := os.Stat(filepath.Dir(f.path)); err != nil {
+			return err
+		}
+		if info, err := os.Stat(f.path); err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("%s: %s is there, and no regular file", f.flag, f.path)
+		}
 	}
 	return nil
+}
+
+// samePath reports whether two paths are those of one file, there or not.
+func samePath(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	if errA == nil && errB == nil {
+		return os.SameFile(infoA, infoB)
+	}
+	absA, errA := filepath.Abs(a)
+	absB, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && absA == absB
 }
 
 // source is what texts are made of, and the recipe for them.
@@ -228,7 +251,8 @@ func (c *trainCommand) source(ctx context.Context, recipe train.Recipe) (train.S
 	if err != nil {
 		return nil, recipe, fmt.Errorf("%s: %w", c.text, err)
 	}
-	return text, recipe.OnText(c.length, c.steps), nil
+	recipe, err = recipe.OnText(c.length, c.steps)
+	return text, recipe, err
 }
 
 func (c *trainCommand) train(ctx context.Context, compute train.Compute, recipe train.Recipe, source train.Source) (*train.Model, train.Report, error) {
@@ -283,8 +307,11 @@ func (c *trainCommand) tell(m *train.Model, r train.Report) error {
 		if s.Marks.Asked > 0 {
 			c.printf("   recall %.1f%%", 100*s.Marks.Recall())
 		}
+		if s.Zeroed.Documents > 0 {
+			c.printf("; without memory loss %.3f", s.Zeroed.Loss)
+		}
 		if s.Zeroed.Asked > 0 {
-			c.printf(", without memory %.1f%%", 100*s.Zeroed.Recall())
+			c.printf(", recall %.1f%%", 100*s.Zeroed.Recall())
 		}
 		c.printf("\n")
 	}

@@ -62,14 +62,14 @@ func TestTrain(t *testing.T) {
 
 func TestTrainFails(t *testing.T) {
 	dir := t.TempDir()
-	out := filepath.Join(dir, "out.gguf")
+	out, rhyme := filepath.Join(dir, "out.gguf"), aRhyme(t)
 	for _, c := range []struct {
 		args []string
 		say  string
 		code int
 	}{
 		{[]string{"train"}, "missing argument", exitUsage},
-		{[]string{"train", "elephant", "--out", out}, "want one of base, landmark, fifo, titans", exitUsage},
+		{[]string{"train", "elephant", "--out", out}, "there is: base, landmark, fifo, titans", exitUsage},
 		{[]string{"train", "base"}, "--out", exitUsage},
 		{[]string{"train", "base", "--out", out, "--type", "Q2_K"}, "Q2_K", exitUsage},
 		{[]string{"train", "base", "--out", out, "--vocab", "300"}, "--vocab is for training with --text", exitUsage},
@@ -79,8 +79,15 @@ func TestTrainFails(t *testing.T) {
 		{[]string{"train", "base", "--out", out, "--text", aRhyme(t), "--vocab", "100"}, "vocabulary", exitFailure},
 		{[]string{"train", "base", "--out", out, "--text", writeFile(t, "short.txt", "one two"), "--vocab", "300"}, "pieces of 256 tokens", exitFailure},
 		{[]string{"train", "base", "--out", filepath.Join(dir, "no", "out.gguf")}, dir, exitFailure},
-		{[]string{"train", "base", "--out", dir}, "no file that can be replaced", exitFailure},
+		{[]string{"train", "base", "--out", dir}, "no regular file", exitFailure},
 		{[]string{"train", "base", "--out", out, "--checkpoint", aRhyme(t)}, "rhyme.txt", exitFailure},
+		{[]string{"train", "base", "--out", out, "--checkpoint", out}, "--out and --checkpoint name the same file", exitUsage},
+		{[]string{"train", "base", "--out", out, "--log", filepath.Join(dir, ".", "out.gguf")}, "--out and --log name the same file", exitUsage},
+		{[]string{"train", "base", "--out", out, "--text", rhyme, "--log", rhyme}, "--log and --text name the same file", exitUsage},
+		{[]string{"train", "base", "--out", out, "--checkpoint", filepath.Join(dir, "no", "kept")}, dir, exitFailure},
+		{[]string{"train", "base", "--out", out, "--text", rhyme, "--length", "9223372036854775807"}, "16777216 tokens", exitFailure},
+		{[]string{"train", "base", "--out", out, "--text", rhyme, "--length", "16000000"}, "held out", exitFailure},
+		{[]string{"train", "landmark", "--out", out, "--text", rhyme}, "landmark", exitFailure},
 	} {
 		refused(t, infer(c.args...), c.code, c.say, c.args)
 	}

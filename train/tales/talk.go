@@ -47,7 +47,7 @@ func (g *Generator) topics(n int) []*Generator {
 // Talk returns a conversation about so many topics, each with so many facts, all of them asked for, in so many turns. Topics come in
 // stretches of about the given number of turns, again and again. Facts are spread evenly over the whole.
 func (g *Generator) Talk(topics, facts, turns, stretch int) (*Talk, error) {
-	if topics < 1 || topics > MostTopics || facts < 1 || stretch < 1 || turns < topics*facts {
+	if topics < 1 || topics > MostTopics || facts < 1 || stretch < 1 || stretch > max(turns, 1) || turns < topics*facts {
 		return nil, fmt.Errorf("tales: a talk of %d turns about %d topics, each with %d facts, in stretches of %d turns", turns, topics, facts, stretch)
 	}
 	about := g.topics(topics)
