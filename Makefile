@@ -9,9 +9,11 @@ BUILD_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd
 
 # The packages that start goroutines or are called from many. Under the race detector, which is an order of magnitude
 # slower, the longest tests are left out: other tests share memory between threads in the same ways.
-RACE      := . ./bench ./cmd/infer ./internal/... ./kvcache ./model ./tokenizer ./weights ./weights/internal/... ./weights/synth
+RACE      := . ./bench ./internal/... ./kvcache ./model ./tokenizer ./weights ./weights/internal/... ./weights/synth
 # Of the kernels only the team of threads has more than one.
 RACE_TEAM := Team|Barrier|Stop
+# Of the command, what happens while something else does.
+RACE_COMMAND := Interrupt|Progress|Watch|Pipe|Stops|Exit
 # And of training, that steps are the same with any number of them.
 RACE_TRAIN := TestThreadsChangeNoStep|TestRunGoesOn
 # Tests of much arithmetic, most of them of a session on its own, that the race detector and the slowest kernels need not
@@ -62,14 +64,15 @@ short: ## run the tests that take no long time
 	$(GO) test -short ./...
 
 .PHONY: tiers
-tiers: ## test models and sessions with each implementation of the kernels that this machine has
+tiers: ## test models and sessions with each implementation of the kernels that this machine has, but the fastest: make test has that
 	@names=$$($(GO) run ./cmd/infer version | sed -n 's/.*kernels: \[\(.*\)\].*/\1/p'); [ -n "$$names" ] || exit 1; \
-	for cpu in $$names; do echo "MNEME_CPU=$$cpu"; MNEME_CPU=$$cpu $(GO) test -short -skip '^($(EACH)|$(SLOW))$$' $(TIERS) || exit 1; done
+	for cpu in $${names% *}; do echo "MNEME_CPU=$$cpu"; MNEME_CPU=$$cpu $(GO) test -short -skip '^($(EACH)|$(SLOW))$$' $(TIERS) || exit 1; done
 
 .PHONY: race
 race: ## test the packages with goroutines under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -short -skip '$(RACE_SKIP)' $(RACE)
 	CGO_ENABLED=1 $(GO) test -race -run '$(RACE_TEAM)' ./kernels
+	CGO_ENABLED=1 $(GO) test -race -short -run '$(RACE_COMMAND)' ./cmd/infer
 	CGO_ENABLED=1 $(GO) test -race -run '$(RACE_TRAIN)' ./train
 
 .PHONY: fuzz

@@ -67,11 +67,12 @@ func rms(w []float32, x []float64, eps float32) []float64 {
 	return out
 }
 
-func inner(a, b []float64) (sum float64) {
-	for i, v := range a {
-		sum += v * b[i]
+func inner(a, b []float64) float64 {
+	var sums [4]float64 // so that no addition waits for the one before
+	for i, x := range a {
+		sums[i&3] += x * b[i]
 	}
-	return sum
+	return sums[0] + sums[1] + sums[2] + sums[3]
 }
 
 // mix returns the softmax of the scores, and the sum of the rows under it.
