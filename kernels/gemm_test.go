@@ -101,12 +101,12 @@ func TestGemm(t *testing.T) {
 		if err := g.Check(); err != nil {
 			t.Fatal(err)
 		}
-		c := guarded(g.C)
+		c, name := guarded(g.C), g.String()
 		impl.Gemm(g.withC(c), new(Scratch))
 		for i := range g.M {
 			for j := range g.N {
 				want, scale := g.value(i, j)
-				near(t, g.String(), c[i*g.LDC+j], want, scale, floatTolerance)
+				near(t, name, c[i*g.LDC+j], want, scale, floatTolerance)
 			}
 			for j := i*g.LDC + g.N; j < min((i+1)*g.LDC, len(c)); j++ {
 				if c[j] != g.C[j] {

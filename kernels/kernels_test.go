@@ -31,8 +31,8 @@ func randoms(rng *rand.Rand, n int) []float32 {
 
 // near fails unless got is within tolerance of want, relative to scale.
 func near(t *testing.T, what string, got float32, want, scale, tolerance float64) {
-	t.Helper()
 	if !(math.Abs(float64(got)-want) <= tolerance*max(scale, 1e-30)) {
+		t.Helper() // which takes longer than the comparison
 		t.Fatalf("%s: got %v, want %v within %g of %g", what, got, want, tolerance, scale)
 	}
 }

@@ -91,13 +91,14 @@ func TestScores(t *testing.T) {
 		dst := guarded(make([]float32, (m-1)*stride+c.room))
 		impl.Scores(dst, stride, q, c.dim, c.keys, c.typ, c.room, nil, new(Scratch))
 		for i := range m {
+			name := fmt.Sprintf("%s, %d keys of %d, query %d of %d", c.typ, c.n, c.dim, i, m)
 			for j := range c.n {
 				var want, scale float64
 				for d := range c.dim {
 					p := float64(q[i*c.dim+d]) * float64(c.floats[j*c.dim+d])
 					want, scale = want+p, scale+math.Abs(p)
 				}
-				near(t, fmt.Sprintf("%s, %d keys of %d, query %d of %d", c.typ, c.n, c.dim, i, m), dst[i*stride+j], want, scale, floatTolerance)
+				near(t, name, dst[i*stride+j], want, scale, floatTolerance)
 			}
 			for j := c.room; j < stride && i < m-1; j++ {
 				if dst[i*stride+j] != 0 {
@@ -116,6 +117,7 @@ func TestAddValues(t *testing.T) {
 		before := append([]float32(nil), out...)
 		impl.AddValues(out, w, stride, c.dim, c.values, c.typ, c.n, new(Scratch))
 		for i := range m {
+			name := fmt.Sprintf("%s, %d values of %d, output of %d of %d", c.typ, c.n, c.dim, i, m)
 			for d := range c.dim {
 				want := float64(before[i*width+d])
 				scale := math.Abs(want)
@@ -123,7 +125,7 @@ func TestAddValues(t *testing.T) {
 					p := float64(w[i*stride+j]) * float64(c.floats[j*c.dim+d])
 					want, scale = want+p, scale+math.Abs(p)
 				}
-				near(t, fmt.Sprintf("%s, %d values of %d, output %d of %d", c.typ, c.n, c.dim, i, m), out[i*width+d], want, scale, floatTolerance)
+				near(t, name, out[i*width+d], want, scale, floatTolerance)
 			}
 		}
 		checkGuard(t, out)
