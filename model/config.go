@@ -89,6 +89,23 @@ func (r *reader) heads(name string, fallback int) int {
 	return r.size(name, 1, fallback)
 }
 
+// layers reads the numbers of some of n layers, one at the least, which ascend.
+func (r *reader) layers(name string, n int) (layers []int) {
+	key := r.key(name)
+	list, ok := r.md.Int32s(key)
+	if !ok || len(list) == 0 {
+		r.fail(key, "want a list of layers")
+	}
+	for i, layer := range list {
+		if layer < 0 || int(layer) >= n || i > 0 && layer <= list[i-1] {
+			r.fail(key, "%d is no layer of %d, or not in ascending order", layer, n)
+			return nil
+		}
+		layers = append(layers, int(layer))
+	}
+	return layers
+}
+
 // float reads a finite number; a NaN fallback makes the key required.
 func (r *reader) float(name string, fallback float64) float64 {
 	key := r.key(name)

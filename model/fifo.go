@@ -48,17 +48,7 @@ func (r *reader) fifo(c *Config) (f Fifo) {
 	if f.Previous, err = fifo.ParsePrevious(r.string("memory.fifo.previous", fifo.PreviousNewest.String())); err != nil {
 		r.fail(r.key("memory.fifo.previous"), "%v", err)
 	}
-	key := r.key("memory.fifo.layers")
-	layers, ok := r.md.Int32s(key)
-	if !ok || len(layers) == 0 {
-		r.fail(key, "want the numbers of the layers that have a memory")
-	}
-	for i, l := range layers {
-		if l < 0 || int(l) >= c.Layers || i > 0 && l <= layers[i-1] {
-			r.fail(key, "%v: want numbers of the %d layers that ascend", layers, c.Layers)
-		}
-		f.Layers = append(f.Layers, int(l))
-	}
+	f.Layers = r.layers("memory.fifo.layers", c.Layers)
 	switch {
 	case r.err != nil:
 	case f.Chunk%f.Window != 0:

@@ -101,18 +101,7 @@ func (r *reader) neuralMemory(c *Config) NeuralMemory {
 		NormEpsilon: float32(r.float(prefix+"layer_norm_rms_epsilon", float64(c.NormEpsilon))),
 	}, Variant: Variant(variant), Persistent: r.size(prefix+"persistent", 0, 0)}
 	m.Retrieving = m.Variant == VariantMAC
-	key := r.key(prefix + "layers")
-	list, ok := r.md.Int32s(key)
-	if !ok || len(list) == 0 {
-		r.fail(key, "want a list of the layers with a memory")
-	}
-	for i, layer := range list {
-		if layer < 0 || int(layer) >= c.Layers || i > 0 && layer <= list[i-1] {
-			r.fail(key, "%d is no layer of %d, or not in ascending order", layer, c.Layers)
-			return m
-		}
-		m.Layers = append(m.Layers, int(layer))
-	}
+	m.Layers = r.layers(prefix+"layers", c.Layers)
 	r.beside(c, &m)
 	return m
 }
