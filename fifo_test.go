@@ -184,6 +184,26 @@ func TestMemoryThatIsBounded(t *testing.T) {
 	}
 }
 
+// TestChunksBeyondTrained has chunks longer than the text that the model was trained for.
+func TestChunksBeyondTrained(t *testing.T) {
+	m := fifoModel(t)
+	m.net.ContextLength = fifoChunk - 4
+	for _, block := range []int{1, 5, fifoChunk, 512} {
+		s := newSession(t, m, WithPrefillBlock(block))
+		for _, n := range []int{fifoChunk - 5, fifoChunk - 2, fifoChunk, fifoChunk + 3, 3 * fifoChunk, 1} {
+			var err error
+			if n > s.Len() {
+				err = s.Evaluate(t.Context(), fifoText(n)[s.Len():], nil)
+			} else if err = s.Truncate(0); err == nil {
+				err = s.Evaluate(t.Context(), fifoText(n), nil)
+			}
+			if want := max(0, min(n, fifoChunk)-m.net.ContextLength); err != nil || s.Stats().BeyondTrained != want {
+				t.Errorf("blocks of %d: %d tokens of %d are beyond what the model was trained for, want %d, %v", block, s.Stats().BeyondTrained, n, want, err)
+			}
+		}
+	}
+}
+
 // TestMemoryNone zeroes the reads: the first chunk, which reads an empty bank, is the same, and what follows is not.
 func TestMemoryNone(t *testing.T) {
 	m, tokens := fifoModel(t), fifoText(3*fifoChunk)

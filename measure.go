@@ -49,7 +49,7 @@ func (s *Session) Fill(tokens int) error {
 	if err != nil {
 		return err
 	}
-	s.tokens, s.evictedAt, s.furthest = make([]int32, tokens), tokens, s.sequence.NextPosition()
+	s.tokens, s.evictedAt, s.furthest = make([]int32, tokens), tokens, s.sequence.Positions()
 	s.sequence.Cache.Trim()
 	s.update(func(st *Stats) { st.Memory.RowsEvicted += dropped })
 	return nil

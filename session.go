@@ -30,7 +30,7 @@ type Session struct {
 	tokens    []int32 // read by the model, in order
 	pending   []int32 // written by the model and not yet read by it: at most one
 	evictedAt int     // how many tokens there were when rows were last dropped
-	furthest  int     // the largest position that RoPE was given, and one
+	furthest  int     // one more than the largest position that RoPE was given
 	batch     []model.Row
 	logits    []float32
 	expected  []float32      // logits after the last token, for a policy that wants to know how surprising the next one is
@@ -51,7 +51,8 @@ type Stats struct {
 	PrefillTime     time.Duration // spent reading
 	DecodeTime      time.Duration // spent writing
 	Stopped         StopReason    // why the last generation ended
-	// BeyondTrained is how many tokens the text is longer than what the model was trained for.
+	// BeyondTrained is how many positions that the model was given are beyond those it was trained for: how many tokens the text is
+	// longer, but where positions are those in chunks, or of the rows that are left.
 	BeyondTrained int
 	Memory        Memory
 }
@@ -189,7 +190,7 @@ func (s *Session) Truncate(n int) error {
 	s.tokens, s.pending, s.expected = s.tokens[:n:n], nil, nil
 	s.sampler, s.samplerAt = nil, 0
 	s.evictedAt = min(s.evictedAt, n)
-	s.furthest = s.sequence.NextPosition()
+	s.furthest = s.sequence.Positions()
 	s.update(func(st *Stats) {
 		if n == 0 { // nothing is missing of an empty text
 			st.Memory.Evictions, st.Memory.RowsEvicted = 0, 0
@@ -431,7 +432,7 @@ func (s *Session) rowAt(token int) int { return s.sequence.RowsOf(token) }
 // took notes tokens that the model has read.
 func (s *Session) took(tokens []int32) {
 	s.tokens = append(s.tokens, tokens...)
-	s.furthest = max(s.furthest, s.sequence.NextPosition())
+	s.furthest = max(s.furthest, s.sequence.Positions())
 }
 
 // reserve refuses n more tokens if their keys and values would not fit into memory, or their positions into a number.

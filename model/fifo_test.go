@@ -216,8 +216,14 @@ func TestFifoPositionsAreThoseInTheChunk(t *testing.T) {
 			t.Fatalf("row %d is not that of the first chunk", i)
 		}
 	}
-	if s.NextPosition() != 0 {
-		t.Errorf("position %d comes next", s.NextPosition())
+	if s.Positions() != fifoChunk {
+		t.Errorf("%d positions in chunks of %d", s.Positions(), fifoChunk)
+	}
+	if err := s.Truncate(0); err != nil || s.Positions() != 0 {
+		t.Errorf("%d positions of no text, %v", s.Positions(), err)
+	}
+	if forward(t, newRunner(t, m, 1), s, text(fifoChunk-1, 3), 0); s.Positions() != fifoChunk-1 {
+		t.Errorf("%d positions of %d tokens", s.Positions(), fifoChunk-1)
 	}
 }
 

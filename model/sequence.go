@@ -128,15 +128,16 @@ func (s *Sequence) packed() bool {
 	return s.Eviction != nil && s.Eviction.Needs().Packed && s.Cache.HasEvicted()
 }
 
-// NextPosition is the position that RoPE gives the next token: in the text, in its chunk, or among the rows that are left.
-func (s *Sequence) NextPosition() int {
+// Positions is how many positions RoPE has given the text, counted from 0: those of its tokens or, where these are fewer, those of
+// a chunk, or those that the rows have which are left.
+func (s *Sequence) Positions() int {
 	switch {
 	case s.landmarks != nil:
 		return s.base()
 	case s.packed():
 		return s.Cache.MostRows()
 	case s.model.Fifo.Chunk > 0:
-		return (int(s.Cache.LastPosition()) + 1) % s.model.Fifo.Chunk
+		return min(int(s.Cache.LastPosition())+1, s.model.Fifo.Chunk)
 	}
 	return int(s.Cache.LastPosition()) + 1
 }
