@@ -53,7 +53,7 @@ const (
 	sectionSampler  = "sampler"  // state of the sampler of the last generation
 	sectionRows     = "rows"     // see kvcache.Snapshot.WriteRows
 	sectionPages    = "pages"    // see kvcache.Snapshot.WritePages
-	sectionMemory   = "memory"   // see model.Memories.Save; absent where the session has none
+	sectionMemory   = "memory"   // see model.Sequence.SaveMemories; absent where the session has none
 )
 
 // The alignment of a section's data: that of cached rows, which are used where they lie, and of all other.
@@ -143,7 +143,7 @@ func (s *Session) write(w *statefile.Writer, description, sampler []byte) error 
 		if err := w.Section(sectionMemory, alignment); err != nil {
 			return err
 		}
-		if _, err := w.Write(s.sequence.Memories().Save()); err != nil {
+		if _, err := w.Write(s.sequence.SaveMemories()); err != nil {
 			return err
 		}
 	}

@@ -92,7 +92,7 @@ func (s *Session) Restore(from *Snapshot) error {
 	if err := s.sequence.Cache.Restore(from.cache); err != nil {
 		return err
 	}
-	s.sequence.SetMemories(from.memories)
+	s.sequence.SetMemories(from.memories.Clone())
 	s.tokens, s.pending, s.expected = from.tokens, slices.Clone(from.pending), slices.Clone(from.expected)
 	s.sampler, s.samplerAt, s.lent = slices.Clone(from.sampler), from.samplerAt, from.lent
 	s.evictedAt, s.furthest = from.evictedAt, from.furthest

@@ -73,7 +73,8 @@ func (x Memories) Bytes() (bytes int64) {
 	return bytes
 }
 
-func (x Memories) clone() Memories {
+// Clone returns a copy, which another sequence may go on from.
+func (x Memories) Clone() Memories {
 	if x == nil {
 		return nil
 	}
@@ -128,12 +129,16 @@ func (s *Sequence) Memory() string {
 }
 
 // Memories are a copy of what the sequence remembers.
-func (s *Sequence) Memories() Memories { return s.memories.clone() }
+func (s *Sequence) Memories() Memories { return s.memories.Clone() }
 
-// SetMemories makes the sequence remember what another one of the same model did, which had read as much.
-func (s *Sequence) SetMemories(from Memories) { s.memories = from.clone() }
+// SaveMemories is Memories.Save of what the sequence remembers.
+func (s *Sequence) SaveMemories() []byte { return s.memories.Save() }
 
-// ReadMemories is the inverse of Memories.Save, for a sequence that has read so many rows.
+// SetMemories makes the sequence remember what it did itself, or another one of the same model, which had read as much. The list is
+// the sequence's from then on: what is to be used again is cloned first.
+func (s *Sequence) SetMemories(list Memories) { s.memories = list }
+
+// ReadMemories is the inverse of SaveMemories, for a sequence that has read so many rows.
 func (s *Sequence) ReadMemories(data []byte, rows int) (Memories, error) {
 	var list Memories
 	if s.memories != nil {
