@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/mneme-lm/mneme/kvcache/episodic"
@@ -73,7 +74,8 @@ func (c *Conversation) report(p BuildProgress) {
 	}
 }
 
-// refuseEpisodes returns an error if the caches of so many episodes would not fit into memory.
+// refuseEpisodes returns an error if the caches of so many episodes, and what the model's memory learns of each, would not fit
+// into memory.
 func (c *Conversation) refuseEpisodes(n, tokens int) error {
 	if c.options.folder != "" {
 		n = 1
@@ -83,7 +85,11 @@ func (c *Conversation) refuseEpisodes(n, tokens int) error {
 	if err != nil {
 		return err
 	}
-	return refuse(int64(n)*bytes, fmt.Sprintf("the caches of %d episodes", n))
+	bytes = sum(bytes, c.session.sequence.MemoryBytes())
+	if bytes > math.MaxInt64/int64(n) {
+		bytes = math.MaxInt64 / int64(n)
+	}
+	return refuse(int64(n)*bytes, fmt.Sprintf("what %d episodes remember", n))
 }
 
 // history is all that was said, as the model reads it.

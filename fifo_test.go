@@ -1,6 +1,7 @@
 package mneme
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -181,6 +182,99 @@ func TestMemoryThatIsBounded(t *testing.T) {
 	long, err := m.Plan(1 << 40)
 	if err != nil || long.KVBytes != short.KVBytes || long.StateBytes != short.StateBytes {
 		t.Errorf("planned are %+v for much, %+v for little, %v", long, short, err)
+	}
+}
+
+// resized is a random model with a memory of chunks, whose metadata asks for others.
+func resized(t *testing.T, chunk uint32) (*Model, error) {
+	t.Helper()
+	file, err := weights.Parse(synthBytes(t, "mneme-fifo-tiny", quant.F16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	md := file.Metadata().Clone()
+	if err := md.Set("mneme.attention.chunk_length", chunk); err != nil {
+		t.Fatal(err)
+	}
+	var infos []weights.TensorInfo
+	data := map[string][]byte{}
+	for _, x := range file.Tensors() {
+		infos = append(infos, weights.TensorInfo{Name: x.Name, Type: x.Type, Shape: x.Shape})
+		data[x.Name] = x.Data
+	}
+	var changed bytes.Buffer
+	w, err := weights.NewWriter(&changed, md, infos)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range infos {
+		if err := w.WriteTensor(x.Name, data[x.Name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if file, err = weights.Parse(changed.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	return newModel(file, []ModelOption{WithThreads(1)})
+}
+
+// withMemory has the machine have so much memory to spare.
+func withMemory(t *testing.T, bytes int64) {
+	before := available
+	available = func() (int64, bool) { return bytes, true }
+	t.Cleanup(func() { available = before })
+}
+
+// TestMemoryThatDoesNotFit opens small files whose memories are large.
+func TestMemoryThatDoesNotFit(t *testing.T) {
+	if _, err := resized(t, 1<<24); err == nil || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("chunks of 2^24 rows: %v", err)
+	}
+	m, err := resized(t, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	plan, err := m.Plan(0)
+	if err != nil || plan.StateBytes < 1<<29 {
+		t.Fatalf("%d bytes of state: %v", plan.StateBytes, err)
+	}
+	withMemory(t, plan.StateBytes-1)
+	for what, options := range map[string][]SessionOption{
+		"an empty session takes 512.": nil,
+		"a context of 5 tokens takes": {WithContext(5)},
+		"an empty session takes":      {WithKVStore(filepath.Join(t.TempDir(), "rows"))},
+	} {
+		_, err := m.NewSession(options...)
+		if !errors.Is(err, ErrMemory) || !strings.Contains(err.Error(), what) {
+			t.Errorf("want an error with %q: %v", what, err)
+		}
+	}
+	if _, err := m.NewSession(WithMemory("none")); err != nil {
+		t.Errorf("without memory: %v", err)
+	}
+}
+
+// TestEpisodesThatDoNotFit counts what is learned of every episode.
+func TestEpisodesThatDoNotFit(t *testing.T) {
+	c := talk(t, synthModel(t, "mneme-mag-tiny"))
+	const episodes, tokens = 3, 100
+	s := c.session
+	bytes, err := c.model.keyValueBytes(&s.options, s.sequence.Eviction, tokens)
+	if err != nil || s.sequence.MemoryBytes() == 0 {
+		t.Fatalf("%d bytes of memory, %v", s.sequence.MemoryBytes(), err)
+	}
+	bytes += s.sequence.MemoryBytes()
+	withMemory(t, episodes*bytes)
+	if err := c.refuseEpisodes(episodes, tokens); err != nil {
+		t.Error(err)
+	}
+	withMemory(t, episodes*bytes-1)
+	if err := c.refuseEpisodes(episodes, tokens); !errors.Is(err, ErrMemory) {
+		t.Errorf("a byte less: %v", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package mneme
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/internal/sysmem"
@@ -96,9 +97,23 @@ func (m *Model) keyValueBytes(o *sessionOptions, e *kvcache.Eviction, rows int) 
 	return e.Bytes(cfg, rows, o.block)
 }
 
+// sessionBytes is what a session takes that holds what was planned for.
+func (p *Plan) sessionBytes() int64 { return sum(p.KVBytes, p.StateBytes) }
+
+// sum is a + b, of numbers that are not negative, or the largest number where that is more.
+func sum(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// available is how much memory there is to spare, if that is known.
+var available = sysmem.Available
+
 // refuse returns an error if need more bytes would not fit into memory.
 func refuse(need int64, what string) error {
-	free, known := sysmem.Available()
+	free, known := available()
 	if known && need > free {
 		return fmt.Errorf("mneme: %s takes %s, and %s are available: %w", what, mebibytes(need), mebibytes(free), ErrMemory)
 	}

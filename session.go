@@ -91,7 +91,11 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := refuse(plan.KVBytes, fmt.Sprintf("a context of %d tokens", o.context)); err != nil {
+	what := "an empty session"
+	if o.context > 0 {
+		what = fmt.Sprintf("a context of %d tokens", o.context)
+	}
+	if err := refuse(plan.sessionBytes(), what); err != nil {
 		return nil, err
 	}
 	eviction, err := o.eviction(m)
@@ -435,22 +439,36 @@ func (s *Session) took(tokens []int32) {
 	s.furthest = max(s.furthest, s.sequence.Positions())
 }
 
-// reserve refuses n more tokens if their keys and values would not fit into memory, or their positions into a number.
+// reserve refuses n more tokens if their keys and values, and what is remembered of these rows, would not fit into memory, or their
+// positions into a number. What the model's memory takes is there already.
 func (s *Session) reserve(n int) error {
 	const most = 1<<31 - 1
 	if s.sequence.RowsOf(len(s.tokens)+n) > most {
 		return fmt.Errorf("mneme: a text of %d tokens is longer than the %d that positions can count", len(s.tokens)+n, most)
 	}
-	if s.store != nil {
-		return nil // the file says so when the disk is full
+	cache, e := s.sequence.Cache, s.sequence.Eviction
+	rows := s.sequence.MostRows(len(s.tokens)+n, s.options.block)
+	var more int64
+	if n > 1 { // of a token alone it is little
+		index, err := cache.Config().IndexBytes(rows)
+		if err != nil {
+			return err
+		}
+		more = max(0, index-cache.IndexBytes())
+		if e != nil {
+			marks := e.MarkBytes(cache.Config(), min(rows, e.MostRows(s.model.net.KVHeads, s.options.block)))
+			more = sum(more, max(0, marks-cache.MarkBytes()))
+		}
 	}
-	bytes, err := s.model.keyValueBytes(&s.options, s.sequence.Eviction, s.sequence.MostRows(len(s.tokens)+n, s.options.block))
-	if err != nil {
-		return err
+	if s.store == nil { // else the file says so when the disk is full
+		bytes, err := s.model.keyValueBytes(&s.options, e, rows)
+		if err != nil {
+			return err
+		}
+		more = sum(more, max(0, bytes-cache.Bytes()))
 	}
-	more := bytes - s.sequence.Cache.Bytes()
-	if more <= 0 {
+	if more == 0 {
 		return nil
 	}
-	return refuse(more, fmt.Sprintf("a KV cache for %d more tokens after %d", n, len(s.tokens)))
+	return refuse(more, fmt.Sprintf("what is kept of %d more tokens after %d", n, len(s.tokens)))
 }

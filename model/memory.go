@@ -87,7 +87,8 @@ func (x Memories) Clone() Memories {
 	return list
 }
 
-// Save returns them as bytes: of each state the number of bytes as 32 bits, and memory.State.Save.
+// Save returns them as bytes: of each state the number of bytes as 32 bits, and memory.State.Save. These suffice: no kind of memory
+// has a state of more than 2^28 values, and what VariantMAC retrieves for a segment is no more than mostRetrieved.
 func (x Memories) Save() (data []byte) {
 	x.each(func(s memory.State) {
 		at := len(data)

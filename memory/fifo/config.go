@@ -99,10 +99,11 @@ type Config struct {
 	Epsilon  float32 // of the norms, where there are some
 }
 
-// maxSize bounds each size, so that products of two fit an int, and maxValues what a bank may hold.
+// maxSize bounds each size, so that products of two fit 64 bits, which is what Check counts in. maxValues bounds what a bank may
+// hold, so that its values can be counted in an int of 32 bits.
 const (
 	maxSize   = 1 << 24
-	maxValues = 1 << 34
+	maxValues = 1 << 28
 )
 
 // Check says what is wrong with a configuration.
@@ -127,7 +128,7 @@ func (c *Config) Check() error {
 	case !(c.Epsilon >= 0) || math.IsInf(float64(c.Epsilon), 0):
 		return fmt.Errorf("fifo: norm epsilon %v", c.Epsilon)
 	case int64(c.Heads)*int64(c.HeadDim) > maxSize || c.values() > maxValues:
-		return fmt.Errorf("fifo: a bank of %d slots and chunks of %d rows of %d values is too large", c.Slots, c.Chunk, c.Dim)
+		return fmt.Errorf("fifo: a bank of %d slots and chunks of %d rows of %d values, read by %d heads of %d, is too large", c.Slots, c.Chunk, c.Dim, c.Heads, c.HeadDim)
 	}
 	return nil
 }
