@@ -24,7 +24,9 @@ func (r *Runner) fillMemories(s *Sequence, rows int) error {
 	for i, state := range s.memories {
 		switch x := state.(type) {
 		case *fifo.Bank:
-			chunks := max(0, rows/x.Chunk-x.Slots/x.PerChunk-1) // those before change nothing
+			groups := x.Slots / x.PerChunk
+			chunks := max(0, rows/x.Chunk-groups-1) // those before change nothing, and whole rounds of the bank not what is written next
+			chunks -= chunks % groups
 			for left := rows - chunks*x.Chunk; left > 0; {
 				x.Advance(r.impl, bank)
 				n := min(left, x.Room())

@@ -14,11 +14,6 @@ const (
 	stateWords   = 9
 )
 
-// StateBytes is the most that Save appends.
-func (c *Config) StateBytes() int64 {
-	return 4 * (stateWords + int64(c.Slots+c.Chunk)*int64(c.Dim))
-}
-
 // Save appends what the bank holds to data.
 func (b *Bank) Save(data []byte) []byte {
 	for _, x := range []int{stateMagic, stateVersion, b.Dim, b.Chunk, b.Slots, b.PerChunk, b.filled, b.next, b.count} {
@@ -56,8 +51,11 @@ func (b *Bank) Restore(data []byte, text int) error {
 	if filled > groups || next >= groups || filled < groups && next != filled || count > uint32(b.Chunk) {
 		return fmt.Errorf("fifo: a state with %d of %d groups filled, group %d next, and %d rows of a chunk of %d", filled, groups, next, count, b.Chunk)
 	}
-	if folded := text - int(count); folded < 0 || folded%b.Chunk != 0 || int(filled) != min(folded/b.Chunk, int(groups)) {
-		return fmt.Errorf("fifo: a state with %d groups filled and %d rows of a chunk of %d, which is not what %d rows leave", filled, count, b.Chunk, text)
+	folded := text - int(count)
+	chunks := folded / b.Chunk
+	if folded < 0 || folded%b.Chunk != 0 || int(filled) != min(chunks, int(groups)) || int(next) != chunks%int(groups) {
+		return fmt.Errorf("fifo: a state with %d groups filled, group %d next, and %d rows of a chunk of %d, which is not what %d rows leave",
+			filled, next, count, b.Chunk, text)
 	}
 	slots, rows := int(filled)*b.PerChunk*b.Dim, int(count)*b.Dim
 	if data = data[4*stateWords:]; len(data) != 4*(slots+rows) {

@@ -19,9 +19,6 @@ func TestStateRoundTrip(t *testing.T) {
 			text := 0
 			for range 8 {
 				state := b.Save([]byte("before"))
-				if int64(len(state)-6) > l.StateBytes() {
-					t.Fatalf("a state of %d bytes, at most %d", len(state), l.StateBytes())
-				}
 				other := l.NewBank()
 				feed(t, impl, other, randoms(r, r.IntN(90)*c.Dim, 1), s, nil)
 				if err := other.Restore(state[6:], text); err != nil {
@@ -68,6 +65,16 @@ func TestHostileStates(t *testing.T) {
 	for i, data := range bad {
 		if err := b.Restore(data, 2*c.Chunk+5); err == nil || !bytes.Equal(b.Save(nil), good) {
 			t.Errorf("state %d: error %v", i, err)
+		}
+	}
+
+	groups := c.Slots / c.PerChunk
+	feed(t, impl, b, randoms(r, (groups-1)*c.Chunk*c.Dim, 1), s, nil) // all groups are filled, and the first was written anew
+	text, good := (groups+1)*c.Chunk+5, b.Save(nil)
+	for next := range uint32(groups + 1) {
+		err := b.Restore(hostileState(b, 7, next), text)
+		if (err == nil) != (next == 1) || !bytes.Equal(b.Save(nil), good) {
+			t.Errorf("a full bank with group %d next: error %v", next, err)
 		}
 	}
 }
