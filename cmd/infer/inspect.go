@@ -64,7 +64,7 @@ func newInspect(a *app) *cobra.Command {
 		},
 	}
 	addGroup(cmd, "Output", func(set *pflag.FlagSet) {
-		set.BoolVar(&c.full, "full", false, "print long metadata values whole")
+		set.BoolVar(&c.full, "full", false, "print long values whole")
 		addModelPath(set, &c.model)
 		set.Lookup("model").Usage = "the `file`, given as to other commands"
 	})
@@ -108,10 +108,8 @@ func (c *inspectCommand) print(ctx context.Context, f *weights.File, r *inspectR
 				return fmt.Errorf("metadata key %q: %w", key, err)
 			}
 			text = string(json)
-		} else if runes := []rune(text); len(runes) > 100 {
-			text = string(runes[:100]) + "…"
 		}
-		c.printf("  %s: %s = %s\n", fromFile(key), typeName(value), printable(text))
+		c.printf("  %s: %s = %s\n", fromFile(key), typeName(value), printable(c.short(text)))
 	}
 	c.printf("\nTensors (%d):\n", len(r.Tensors))
 	for _, t := range r.Tensors {
@@ -125,6 +123,14 @@ func (c *inspectCommand) print(ctx context.Context, f *weights.File, r *inspectR
 	c.printf("\nTypes:\n")
 	c.printTypes(f.TypeCounts())
 	return nil
+}
+
+// short is what people get to see of a long text.
+func (c *inspectCommand) short(text string) string {
+	if runes := []rune(text); len(runes) > 100 && !c.full {
+		return string(runes[:100]) + "…"
+	}
+	return text
 }
 
 // typeName names a value's type, of an array with that of its elements.

@@ -14,8 +14,9 @@ type memoryInfo struct {
 	Layers     []int32 `json:"layers"`
 	Tensors    int     `json:"tensors"`
 	Parameters int64   `json:"parameters"`
-	Bytes      int64   `json:"bytes"`       // of the tensors
-	StateBytes int64   `json:"state_bytes"` // of a session, however long its text; 0 if the model cannot be run
+	Bytes      int64   `json:"bytes"`                 // of the tensors
+	StateBytes int64   `json:"state_bytes"`           // of a session, however long its text
+	StateError string  `json:"state_error,omitempty"` // why that is not known
 }
 
 // memoryOf finds the memory of a file, by its metadata and by the tensors that are named after it. There is one at the most.
@@ -37,22 +38,33 @@ func memoryOf(f *weights.File) []memoryInfo {
 			x.Bytes += int64(len(t.Data))
 		}
 	}
-	if m, err := mneme.Open(f.Paths()[0], mneme.WithThreads(1)); err == nil {
-		if plan, err := m.Plan(0); err == nil {
-			x.StateBytes = plan.StateBytes
-		}
-		m.Close()
+	var err error
+	if x.StateBytes, err = stateBytes(f.Paths()[0]); err != nil {
+		x.StateError = err.Error()
 	}
 	return []memoryInfo{x}
 }
 
+// stateBytes is the size of what a session of a file's model has of its memory. It follows from the tensors too, so that the model
+// must be one that can be run.
+func stateBytes(path string) (int64, error) {
+	m, err := mneme.Open(path, mneme.WithThreads(1))
+	if err != nil {
+		return 0, err
+	}
+	defer m.Close()
+	plan, err := m.Plan(0)
+	return plan.StateBytes, err
+}
+
 func (c *inspectCommand) printMemory(list []memoryInfo) {
 	for _, x := range list {
-		state := ""
-		if x.StateBytes > 0 {
-			state = fmt.Sprintf("; a session's state is %s, however long its text", byteSize(x.StateBytes))
+		state := fmt.Sprintf("a session's state is %s, however long its text", byteSize(x.StateBytes))
+		if x.StateError != "" {
+			state = "how large a session's state is cannot be told: " + printable(x.StateError)
 		}
-		c.printf("\nMemory: %s in layers %s, %d tensors, %d parameters, %s%s\n",
-			printable(x.Kind), strings.Trim(strings.ReplaceAll(fmt.Sprint(x.Layers), " ", ", "), "[]"), x.Tensors, x.Parameters, byteSize(x.Bytes), state)
+		layers := c.short(strings.Trim(strings.ReplaceAll(fmt.Sprint(x.Layers), " ", ", "), "[]"))
+		c.printf("\nMemory: %s in layers %s, %d tensors, %d parameters, %s; %s\n",
+			printable(x.Kind), layers, x.Tensors, x.Parameters, byteSize(x.Bytes), state)
 	}
 }

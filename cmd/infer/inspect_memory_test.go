@@ -17,6 +17,7 @@ type moduleJSON struct {
 	Parameters int64   `json:"parameters"`
 	Bytes      int64   `json:"bytes"`
 	StateBytes int64   `json:"state_bytes"`
+	StateError string  `json:"state_error"`
 }
 
 // fifoTiny is a random model with a memory of chunks.
@@ -39,7 +40,7 @@ func TestInspectNamesMemories(t *testing.T) {
 	if len(r.Memory) != 1 {
 		t.Fatalf("%+v", r)
 	}
-	if x := r.Memory[0]; x.Kind != "fifo" || !slices.Equal(x.Layers, []int32{1}) || x.Tensors != 11 || x.Parameters != parameters || x.Bytes != 4*parameters || x.StateBytes != plan.StateBytes {
+	if x := r.Memory[0]; x.Kind != "fifo" || !slices.Equal(x.Layers, []int32{1}) || x.Tensors != 11 || x.Parameters != parameters || x.Bytes != 4*parameters || x.StateBytes != plan.StateBytes || x.StateError != "" {
 		t.Errorf("%+v, want %d parameters and %d bytes of state", x, parameters, plan.StateBytes)
 	}
 	if out := succeed(t, "inspect", path); !strings.Contains(out, "Memory: fifo in layers 1, 11 tensors, 41304 parameters") || !strings.Contains(out, "state is") {
@@ -54,12 +55,21 @@ func TestInspectNamesMemories(t *testing.T) {
 	odd := variant(t, "odd.gguf", func(md *weights.Metadata) {
 		md.Set("general.architecture", "made-up")
 		md.Set("made-up.memory.kind", "elephant\x1b[31m")
+		layers := make([]int32, 300)
+		for i := range layers {
+			layers[i] = int32(i)
+		}
+		md.Set("made-up.memory.elephant\x1b[31m.layers", layers)
 	})
 	x := decode[inspectJSON](t, succeed(t, "inspect", odd, "--json")).Memory
-	if len(x) != 1 || x[0].StateBytes != 0 || x[0].Layers == nil {
+	if len(x) != 1 || x[0].StateBytes != 0 || !strings.Contains(x[0].StateError, "made-up") || len(x[0].Layers) != 300 {
 		t.Errorf("a model that cannot be run: %+v", x)
 	}
-	if out := succeed(t, "inspect", odd); !strings.Contains(out, "Memory: elephant") || strings.Contains(out, "\x1b") {
+	if out := succeed(t, "inspect", odd); !strings.Contains(out, "Memory: elephant") || strings.Contains(out, "\x1b") ||
+		!strings.Contains(out, "cannot be told: ") || !strings.Contains(out, "0, 1, 2, ") || !strings.Contains(out, "…, 0 tensors") {
+		t.Errorf("printed %q", out)
+	}
+	if out := succeed(t, "inspect", odd, "--full"); !strings.Contains(out, "298, 299, 0 tensors") {
 		t.Errorf("printed %q", out)
 	}
 }
