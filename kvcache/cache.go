@@ -111,7 +111,7 @@ type Cache struct {
 	index       pool   // for summaries of blocks
 	lists       []list // [layers · heads]
 	seen        int    // rows per KV head, those dropped among them
-	evicted     int    // what seen was when rows were last dropped by Keep
+	evicted     int    // the least number of rows that the text can be taken back to, 0 beside: rows are gone that fewer would need
 	pruned      int    // the number of the first row whose key was not pruned
 	last        int32  // position of the newest row
 }

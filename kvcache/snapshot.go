@@ -10,7 +10,7 @@ type Snapshot struct {
 	cfg     Config
 	lists   []saved // [layers · heads]
 	seen    int
-	evicted int // how many rows had been seen when rows were last evicted
+	evicted int // the least number of rows that the text can be taken back to, 0 beside
 	pruned  int // the number of the first row whose key was not pruned
 	last    int32
 }

@@ -23,8 +23,9 @@ type Work struct {
 //
 // All matrices of all layers count, of experts as many as a token is given to. The output matrix, which may be the
 // embedding matrix, counts with the logits. In layers with windows or chunks only the rows within these count, and of rows of
-// which some are opened only these. Norms, biases, the embedding's row, the summaries of blocks and the arithmetic of attention
-// are left out.
+// which some are opened only these. What a model's memory holds, which is read and written, is left out, with its arithmetic: fifo's
+// slots and the rows of its chunk, neural's weights and surprise, and what VariantMAC retrieves. So are norms, biases, the embedding's row, the summaries of blocks and the arithmetic
+// of attention.
 func (m *Model) Work(rows quant.Type, asked *attention.Method, context int, logits bool) (Work, error) {
 	if context < 0 {
 		return Work{}, fmt.Errorf("model: a context of %d tokens", context)
