@@ -167,6 +167,29 @@ func TestMemoryOfASession(t *testing.T) {
 	})
 }
 
+// Wherever in a chunk a text is saved, and at the end of one, it goes on from there.
+func TestMemorySavedWithinAChunk(t *testing.T) {
+	for name, m := range map[string]*Model{"lmm": neuralModel(t, 2), "mac": openSynth(t, synthFile(t, "mneme-mac-tiny", quant.F32))} {
+		chunk := m.net.Neural.Chunk
+		ids := landmarkText(3*chunk + 2)
+		want := readPieces(t, newSession(t, m), ids, len(ids))
+		path := filepath.Join(t.TempDir(), "session")
+		s := newSession(t, m)
+		readPieces(t, s, ids[:chunk], chunk)
+		for n := chunk; n <= 2*chunk; n++ {
+			if err := s.Save(path); err != nil {
+				t.Fatal(err)
+			}
+			loaded := newSession(t, m)
+			if err := loaded.Load(path); err != nil {
+				t.Fatalf("%s, %d tokens in chunks of %d: %v", name, n, chunk, err)
+			}
+			sameLogits(t, fmt.Sprintf("%s, loaded after %d tokens", name, n), readPieces(t, loaded, ids[n:], chunk), want[n:])
+			sameLogits(t, fmt.Sprintf("%s, token %d", name, n), readPieces(t, s, ids[n:n+1], 1), want[n:n+1])
+		}
+	}
+}
+
 func TestMemoryLeftOut(t *testing.T) {
 	m, plain := neuralModel(t, 1), openSynth(t, synthFile(t, "mneme-tiny", quant.F32))
 	ids := landmarkText(60)

@@ -9,7 +9,7 @@ import (
 )
 
 // contextState is what a layer of VariantMAC remembers of a text: the memory's state and, of the unfinished segment, the keys and
-// values of what was retrieved for its tokens.
+// values of what was retrieved for its tokens. Those of a segment that a batch completes are there until the batch ends.
 type contextState struct {
 	*neural.State
 	memory *neural.Memory
@@ -61,10 +61,13 @@ func (s *contextState) Hold() {
 	s.held, s.swapped, s.rowsHeld = true, false, s.rows.Rows()
 }
 
-// Release keeps what was read since Hold.
+// Release keeps what was read since Hold, but for the rows of a segment that is complete: no query meets them any more.
 func (s *contextState) Release() {
 	s.State.Release()
 	s.held = false
+	if s.rows.Rows() == s.memory.Chunk {
+		s.rows.Truncate(0)
+	}
 }
 
 // Revert takes back what was read since Hold.

@@ -323,7 +323,7 @@ func TestTitansGoesBack(t *testing.T) {
 		r := newRunner(t, m, 2)
 		tokens := text(4*titansChunk+1, 4)
 		want := forward(t, r, newSequence(t, m, quant.F32), tokens, 0)
-		for have := 1; have < 2*titansChunk+2; have += 2 {
+		for have := 1; have < 2*titansChunk+2; have++ {
 			s := newSequence(t, m, quant.F32)
 			bytes := s.MemoryBytes()
 			forward(t, r, s, tokens[:have], 0)
