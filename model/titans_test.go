@@ -454,6 +454,10 @@ func TestTitansRefused(t *testing.T) {
 		}}, "more than 1024 MiB"},
 		"fewer persistent": {titansCase{variant: VariantMAC, persistent: 3, change: map[string]any{"memory.neural.persistent": uint32(4)}}, "blk.0.mem_persistent.weight"},
 		"persistent, NaN":  {titansCase{variant: VariantMAG, persistent: 1, fill: map[string]float32{"persistent.weight": float32(math.NaN())}}, "blk.0.mem_persistent.weight"},
+		"infinite steps":   {titansCase{variant: VariantLMM, change: map[string]any{"memory.neural.step_max": 1e300}}, "steps up to +Inf"},
+		"huge steps":       {titansCase{variant: VariantLMM, change: map[string]any{"memory.neural.step_max": float32(3e38)}}, "steps up to 3e+38"},
+		"infinite errors":  {titansCase{variant: VariantLMM, change: map[string]any{"memory.neural.error_max": 1e300}}, "errors up to a length of +Inf"},
+		"infinite epsilon": {titansCase{variant: VariantLMM, change: map[string]any{"memory.neural.layer_norm_rms_epsilon": 1e300}}, "epsilon +Inf"},
 	} {
 		c.depth = 1
 		_, err := Load(titansFile(t, c.titansCase))

@@ -15,6 +15,7 @@ package neural
 import (
 	"errors"
 	"fmt"
+	"math"
 )
 
 // Config is the shape of a memory.
@@ -69,10 +70,11 @@ func (c *Config) check() error {
 			return fmt.Errorf("neural: %s: %d is not between %d and %d", size.name, size.value, size.lo, maxSize)
 		}
 	}
-	if !(c.MostStep > 0) || !(c.MostMomentum >= 0 && c.MostMomentum <= 1) || !(c.NormEpsilon >= 0) {
+	// Sums over a chunk's steps are to be finite as well.
+	if !(c.MostStep > 0) || infinite(c.MostStep*float32(c.Chunk)) || !(c.MostMomentum >= 0 && c.MostMomentum <= 1) || !(c.NormEpsilon >= 0) || infinite(c.NormEpsilon) {
 		return fmt.Errorf("neural: steps up to %g, momentum up to %g, epsilon %g", c.MostStep, c.MostMomentum, c.NormEpsilon)
 	}
-	if !(c.MostError >= 0) {
+	if !(c.MostError >= 0) || infinite(c.MostError) {
 		return fmt.Errorf("neural: errors up to a length of %g", c.MostError)
 	}
 	if c.values() > maxValues/float64(c.Heads) {
@@ -80,6 +82,8 @@ func (c *Config) check() error {
 	}
 	return nil
 }
+
+func infinite(x float32) bool { return math.IsInf(float64(x), 0) }
 
 // Width is the number of values that come out of M's layer number i, or go into it where i is −1.
 func (c *Config) Width(i int) int {
