@@ -132,7 +132,7 @@ func (p *pass) fuse(l *layer) {
 	})
 	p.w.Barrier()
 	p.attend(&f.windowed)
-	if f.memory != nil && len(p.rounds) > 0 {
+	if f.memory != nil && len(p.chunkPieces) > 0 {
 		p.multiply(p.normed, product{&l.memoryQuery, p.memoryPath, nil})
 		p.remember(l)
 	}
@@ -157,18 +157,18 @@ func (r *Runner) piece(i int) {
 		return
 	}
 	if i > 0 && r.batch[i-1].Sequence == s && int(r.batch[i].Position)%r.model.Fifo.Chunk != 0 {
-		r.rounds[len(r.rounds)-1].rows++
+		r.chunkPieces[len(r.chunkPieces)-1].rows++
 		return
 	}
 	from := r.before[s]
-	r.rounds = append(r.rounds, piece{first: i, rows: 1, round: from.pieces})
+	r.chunkPieces = append(r.chunkPieces, piece{first: i, rows: 1, round: from.pieces})
 	from.pieces++
 	r.before[s] = from
 }
 
-// inRounds brings the pieces into the order in which they are worked on: those of a round at the same time.
-func (r *Runner) inRounds() {
-	slices.SortStableFunc(r.rounds, func(a, b piece) int { return a.round - b.round })
+// sortChunkPieces brings the pieces into the order in which they are worked on: those of a round at the same time.
+func (r *Runner) sortChunkPieces() {
+	slices.SortStableFunc(r.chunkPieces, func(a, b piece) int { return a.round - b.round })
 }
 
 // bank is the memory of a layer that has one.
@@ -176,7 +176,7 @@ func (s *Sequence) bank(l *layer) *fifo.Bank { return s.memories[l.index].(*fifo
 
 // remember replaces the queries in memoryPath by what they read, and has the memories take in the rows: chunk after chunk.
 func (p *pass) remember(l *layer) {
-	for rest := p.rounds; len(rest) > 0; {
+	for rest := p.chunkPieces; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].round == rest[0].round {
 			n++

@@ -102,15 +102,15 @@ func (r *reader) neuralMemory(c *Config) NeuralMemory {
 	}, Variant: Variant(variant), Persistent: r.size(prefix+"persistent", 0, 0)}
 	m.Retrieving = m.Variant == VariantMAC
 	m.Layers = r.layers(prefix+"layers", c.Layers)
-	r.beside(c, &m)
+	r.checkNeural(c, &m)
 	return m
 }
 
 // mostRetrieved is the most bytes of what is retrieved for a segment of a layer, far more than any model has use for.
 const mostRetrieved = 1 << 30
 
-// beside refuses what a memory's variant cannot stand beside.
-func (r *reader) beside(c *Config, m *NeuralMemory) {
+// checkNeural refuses what a memory's variant cannot stand beside.
+func (r *reader) checkNeural(c *Config, m *NeuralMemory) {
 	want := map[Variant]AttentionKind{VariantMAG: AttentionWindow, VariantMAL: AttentionWindow, VariantMAC: AttentionChunked}
 	for _, layer := range m.Layers {
 		kind := c.AttentionKinds[min(layer, len(c.AttentionKinds)-1)]

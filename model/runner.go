@@ -33,16 +33,16 @@ type Runner struct {
 	output linear
 	unmap  func() // releases packed matrices, if there are any
 
-	mu         sync.Mutex
-	batch      []Row
-	slots      []int32 // the number of each batch row in its cache
-	ropeAt     []int32 // the position that RoPE gives it
-	before     map[*Sequence]start
-	turns      map[*ropeTable]*columns
-	hiddenOnly bool // the output matrix is left out
-	passes     []pass
-	sealing    sealing
-	rounds     []piece
+	mu          sync.Mutex
+	batch       []Row
+	slots       []int32 // the number of each batch row in its cache
+	ropeAt      []int32 // the position that RoPE gives it
+	before      map[*Sequence]start
+	turns       map[*ropeTable]*columns
+	hiddenOnly  bool // the output matrix is left out
+	passes      []pass
+	sealing     sealing
+	chunkPieces []piece // of a batch, for memories of chunks
 	scratch
 
 	failure atomic.Pointer[error]
@@ -146,7 +146,7 @@ func (r *Runner) run(rows []Row, stop *atomic.Bool, hidden bool, each func(row i
 
 // admit checks the rows and makes room for them in their caches.
 func (r *Runner) admit(rows []Row) error {
-	r.batch, r.slots, r.ropeAt, r.rounds = rows, r.slots[:0], r.ropeAt[:0], r.rounds[:0]
+	r.batch, r.slots, r.ropeAt, r.chunkPieces = rows, r.slots[:0], r.ropeAt[:0], r.chunkPieces[:0]
 	for i := range rows {
 		row := &rows[i]
 		s := row.Sequence
@@ -192,7 +192,7 @@ func (r *Runner) admit(rows []Row) error {
 		}
 		r.slots, r.ropeAt = append(r.slots, int32(slot)), append(r.ropeAt, ropeAt)
 	}
-	r.inRounds()
+	r.sortChunkPieces()
 	for s, from := range r.before {
 		if s.landmarks != nil {
 			s.landmarks.reach(s.slots().Slots(), s.rope)
@@ -235,7 +235,6 @@ func (r *Runner) forget() {
 	}
 	r.learning.forget()
 	clear(r.before)
-	clear(r.rounds)
 }
 
 // Work runs one thread's share of the batch.
