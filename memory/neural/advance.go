@@ -61,8 +61,10 @@ func (m *Memory) advance(s *Scratch, held bool, x *head, q, k, v []float32, gate
 	} else {
 		m.observe(s, x, k, v, q, y, n)
 	}
-	grow(&s.mixes, n)
-	grow(&s.factors, n*m.Chunk)
+	if m.ReadAfter {
+		grow(&s.mixes, n)
+		grow(&s.factors, n*m.Chunk)
+	}
 	for i, g := range gates {
 		m.weigh(x, g)
 		if !m.ReadAfter {

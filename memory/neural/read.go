@@ -50,6 +50,9 @@ type mix struct {
 	gradients         []float32
 }
 
+// mixValues is what a mix takes, in values.
+const mixValues = 8
+
 // readAfter sets y = M_t(q_t) for n queries, each with the weights at its own token: of a layer,
 //
 //	M_t·h = β_t·M_0·h + γ_t·S_0·h − Σ c_{t,i}·(h_i·h)·e_i

@@ -1,6 +1,10 @@
 package neural
 
-import "github.com/mneme-lm/mneme/kernels"
+import (
+	"slices"
+
+	"github.com/mneme-lm/mneme/kernels"
+)
 
 // Scratch is memory that one thread reuses from call to call.
 type Scratch struct {
@@ -48,8 +52,8 @@ func (s *Scratch) times(dst, x []float32, by float32) { s.impl.Scale(dst, x, s.o
 
 // one returns n ones.
 func (s *Scratch) one(n int) []float32 {
-	for len(s.ones) < n {
-		s.ones = append(s.ones, 1)
+	if len(s.ones) < n {
+		s.ones = slices.Repeat([]float32{1}, n)
 	}
 	return s.ones[:n]
 }
@@ -106,10 +110,32 @@ func grow[T any](p *[]T, n int) {
 // ScratchValues bounds the number of values that a Scratch holds when so many rows are read at once.
 func (c *Config) ScratchValues(rows int) int {
 	n := min(rows, c.Chunk)
-	hidden := 0
-	for i := range c.Depth {
-		hidden += c.Width(i)
+	through := n // M
+	if !c.ReadAfter {
+		through = 2 * n // keys and queries
 	}
-	widest := c.Dim * max(1, c.Expansion)
-	return n*(4*hidden+8*c.Dim+c.Convolution*c.Dim+4) + c.Chunk*(widest+3*n) + n*(3*widest+c.Depth)
+	layers := 0
+	for i := range c.Depth {
+		layers += c.Width(i)
+	}
+	widest := c.Width(0)
+	values := through*(2*layers+widest) + c.Chunk*widest + n*(4*c.Dim+3) // layers with their input, ones; scaled; parts, read and gates
+	if c.Depth > 1 {
+		values += n * widest // sigmas
+	} else {
+		values += c.Dim
+	}
+	if c.UnitHidden {
+		values += through * (c.Depth - 1)
+	}
+	if c.Convolution > 0 {
+		values += (c.Convolution + n) * c.Dim
+	}
+	if c.ReadAfter {
+		values += n*(mixValues+c.Chunk) + c.Chunk
+		if c.DecayToInitial {
+			values += n * widest
+		}
+	}
+	return values
 }
