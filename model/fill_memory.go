@@ -36,9 +36,13 @@ func (r *Runner) fillMemories(s *Sequence, rows int) error {
 				left -= n
 			}
 		case *neural.State:
-			fillNeural(r.model.layers[i].neural.memory, x, learner, rng, rows)
+			if err := fillNeural(r.model.layers[i].neural.memory, x, learner, rng, rows); err != nil {
+				return err
+			}
 		case *contextState:
-			fillNeural(x.memory, x.State, learner, rng, rows)
+			if err := fillNeural(x.memory, x.State, learner, rng, rows); err != nil {
+				return err
+			}
 			n := rows % x.memory.Chunk
 			for j := range n {
 				x.rows.Append(int32(rows - n + j))
@@ -54,7 +58,7 @@ func (r *Runner) fillMemories(s *Sequence, rows int) error {
 }
 
 // fillNeural has a neural memory learn from the last chunks of so many rows.
-func fillNeural(m *neural.Memory, to *neural.State, learner *neural.Scratch, rng *rand.Rand, rows int) {
+func fillNeural(m *neural.Memory, to *neural.State, learner *neural.Scratch, rng *rand.Rand, rows int) error {
 	n := rows - max(0, rows/m.Chunk-noiseChunks)*m.Chunk
 	width := m.Heads * m.Dim
 	noise := neural.Rows{
@@ -68,8 +72,11 @@ func fillNeural(m *neural.Memory, to *neural.State, learner *neural.Scratch, rng
 		noise.Gates[j] = noiseGate
 	}
 	for h := range m.Heads {
-		m.Advance(learner, to, h, noise, pick, make([]float32, n*width))
+		if err := m.Advance(learner, to, h, noise, pick, make([]float32, n*width)); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // normals are as large as what is normed.

@@ -277,7 +277,7 @@ func (p *pass) learn(l *layer, to []float32) {
 		for at := from; at < to; at++ {
 			text := &s.texts[at/heads]
 			if states := text.sequence.memories; states != nil {
-				b.memory.Advance(p.learner, states[l.index].(*neural.State), at%heads, s.rows, text.rows, s.read.Float)
+				p.advance(l, states[l.index].(*neural.State), at%heads, s.rows, text.rows)
 				continue
 			}
 			p.readNothing(at%heads, text.rows)
@@ -291,6 +291,13 @@ func (p *pass) learn(l *layer, to []float32) {
 	})
 	p.w.Barrier()
 	p.multiply(s.read, product{&b.o, to, nil})
+}
+
+// advance has a head of a sequence's memory read rows and learn from them.
+func (p *pass) advance(l *layer, state *neural.State, h int, rows neural.Rows, pick []int32) {
+	if err := l.neural.memory.Advance(p.learner, state, h, rows, pick, p.learning.read.Float); err != nil {
+		p.fail(fmt.Errorf("model: layer %d: %w", l.index, err))
+	}
 }
 
 // readNothing is what a head reads for rows of a sequence without a memory.

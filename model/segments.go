@@ -131,7 +131,9 @@ func (p *pass) retrieve(l *layer, x *round) {
 			if h == 0 {
 				state.append(p.batch, rows)
 			}
-			b.memory.Retrieve(p.learner, state.State, h, s.rows, rows, s.read.Float)
+			if err := b.memory.Retrieve(p.learner, state.State, h, s.rows, rows, s.read.Float); err != nil {
+				p.fail(fmt.Errorf("model: layer %d: %w", l.index, err))
+			}
 		}
 	})
 	p.w.Barrier()
@@ -198,7 +200,7 @@ func (p *pass) learnAttended(l *layer, x *round) {
 			segment, h := x.segments[at/heads], at%heads
 			rows := order[segment.from:segment.to]
 			if state := segment.sequence.context(l); state != nil {
-				b.memory.Advance(p.learner, state.State, h, s.learned, rows, s.read.Float)
+				p.advance(l, state.State, h, s.learned, rows)
 				continue
 			}
 			p.readNothing(h, rows)

@@ -15,6 +15,7 @@ import (
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/kvcache"
 	"github.com/mneme-lm/mneme/memory"
+	"github.com/mneme-lm/mneme/memory/neural"
 	"github.com/mneme-lm/mneme/weights"
 	"github.com/mneme-lm/mneme/weights/quant"
 	"github.com/mneme-lm/mneme/weights/synth"
@@ -476,6 +477,33 @@ func TestTitansRefused(t *testing.T) {
 	}
 	if _, err := m.NewSequence(SequenceOptions{Rows: quant.F32, Eviction: e}); err == nil {
 		t.Error("a policy that moves rows")
+	}
+}
+
+// TestMemoryThatDiverges has steps so large that weights outgrow float32. The batch that would leave them so fails and is taken back;
+// what was saved before it can be restored.
+func TestMemoryThatDiverges(t *testing.T) {
+	for _, variant := range []Variant{VariantLMM, VariantMAC} {
+		m := load(t, titansFile(t, titansCase{variant: variant, depth: 2, change: map[string]any{"memory.neural.step_max": float32(1e30)}}))
+		for _, step := range []int{1, 2 * titansChunk} {
+			r, s := newRunner(t, m, 2), newSequence(t, m, quant.F32)
+			tokens := text(10*titansChunk, 4)
+			var err error
+			at, saved := 0, s.Memories().Save()
+			for ; at < len(tokens) && err == nil; at += step {
+				saved = s.Memories().Save()
+				if _, err := s.ReadMemories(saved, at); err != nil {
+					t.Fatalf("%v, %d rows: %v", variant, at, err)
+				}
+				err = r.Forward(rowsOf(s, tokens[at:at+step], at), nil, nil)
+			}
+			if !errors.Is(err, neural.ErrDiverged) || !strings.Contains(err.Error(), "model: layer ") || !strings.Contains(err.Error(), "head ") {
+				t.Errorf("%v, %d rows at once: error %v", variant, step, err)
+			}
+			if s.Cache.Seen() != at-step || !slices.Equal(s.Memories().Save(), saved) {
+				t.Errorf("%v, %d rows at once: a batch is not taken back", variant, step)
+			}
+		}
 	}
 }
 

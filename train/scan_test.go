@@ -437,7 +437,9 @@ func TestScanIsTheMemory(t *testing.T) {
 					pick = append(pick, int32(text*s.length+i))
 				}
 				for head := range m.Heads {
-					memory.Advance(scratch, state, head, neural.Rows{Q: q, K: k, V: v, Gates: logits, Out: out}, pick, want)
+					if err := memory.Advance(scratch, state, head, neural.Rows{Q: q, K: k, V: v, Gates: logits, Out: out}, pick, want); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 			for i, v := range want {

@@ -1,6 +1,14 @@
 package neural
 
-import "math"
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// ErrDiverged is wrapped when values of a memory are not finite any more, or what comes in is not.
+var ErrDiverged = errors.New("the memory diverged: not all of its values are finite")
 
 // The parts that rows have for a head.
 const (
@@ -22,7 +30,9 @@ type Rows struct {
 // Advance has a head read the rows that pick names, in their order, learn from them, and set their part of out, which is
 // [rows, heads·dim]. Rows that are read at once and one by one give the same bits. Nothing of a row depends on what comes
 // behind it.
-func (m *Memory) Advance(s *Scratch, st *State, h int, rows Rows, pick []int32, out []float32) {
+//
+// It fails with ErrDiverged, and the state is then good for nothing but Revert and Reset.
+func (m *Memory) Advance(s *Scratch, st *State, h int, rows Rows, pick []int32, out []float32) error {
 	x, width := &st.heads[h], m.Heads*m.Dim
 	for len(pick) > 0 {
 		n := min(len(pick), m.Chunk-x.fill)
@@ -35,14 +45,19 @@ func (m *Memory) Advance(s *Scratch, st *State, h int, rows Rows, pick []int32, 
 			s.gates[i] = m.gateOf(rows.Gates[int(r)*3*m.Heads:], h)
 		}
 		grow(&s.read, n*m.Dim)
-		m.advance(s, st.held, x, s.parts[queries], s.parts[keys], s.parts[values], s.gates, s.read)
+		if !m.advance(s, st.held, x, s.parts[queries], s.parts[keys], s.parts[values], s.gates, s.read) {
+			return diverged(h)
+		}
 		for i, r := range piece {
 			at := int(r)*width + h*m.Dim
 			m.finish(s, h, out[at:at+m.Dim], s.read[i*m.Dim:(i+1)*m.Dim], rows.Out[at:at+m.Dim])
 		}
 		pick = pick[n:]
 	}
+	return nil
 }
+
+func diverged(h int) error { return fmt.Errorf("neural: head %d: %w", h, ErrDiverged) }
 
 // gateOf reads a head's gates of a row.
 func (m *Memory) gateOf(row []float32, h int) gate {
@@ -53,8 +68,8 @@ func (m *Memory) gateOf(row []float32, h int) gate {
 	}
 }
 
-// advance reads and learns from tokens that fit into what is left of the chunk.
-func (m *Memory) advance(s *Scratch, held bool, x *head, q, k, v []float32, gates []gate, y []float32) {
+// advance reads and learns from tokens that fit into what is left of the chunk. It reports whether all values are finite.
+func (m *Memory) advance(s *Scratch, held bool, x *head, q, k, v []float32, gates []gate, y []float32) bool {
 	n := len(gates)
 	if m.ReadAfter {
 		m.observe(s, x, k, v, nil, nil, n)
@@ -77,12 +92,36 @@ func (m *Memory) advance(s *Scratch, held bool, x *head, q, k, v []float32, gate
 	if m.ReadAfter {
 		m.readAfter(s, x, y, q, s.mixes)
 	}
-	if x.fill == m.Chunk {
-		if held {
-			x.preserve(m)
-		}
-		m.learn(s, x)
+	if !s.finite(y) || !m.finiteRows(s, x, n) {
+		return false
 	}
+	if x.fill < m.Chunk {
+		return true
+	}
+	if held {
+		x.preserve(m)
+	}
+	m.learn(s, x)
+	return s.finite(x.values[:m.inputs[0]])
+}
+
+// finiteRows reports whether the chunk's last n rows left finite values. What goes into a layer need not be looked at: the errors of
+// the last layer are not finite where it is not.
+func (m *Memory) finiteRows(s *Scratch, x *head, n int) bool {
+	for i := range m.Depth {
+		width := m.Width(i)
+		if !s.finite(x.errors(m, i)[(x.fill-n)*width : x.fill*width]) {
+			return false
+		}
+	}
+	return s.finite(x.values[m.inWeights : m.carry+carryValues])
+}
+
+// finite reports whether all values are. Their sum of squares is not finite where one of them is not; where they are merely large, they
+// are looked at one by one.
+func (s *Scratch) finite(x []float32) bool {
+	sum := s.impl.Dot(x, x)
+	return sum-sum == 0 || !slices.ContainsFunc(x, func(v float32) bool { return v-v != 0 })
 }
 
 // finish norms what was read and gates it.

@@ -40,7 +40,9 @@ func BenchmarkAdvance(b *testing.B) {
 					for b.Loop() {
 						st.Reset()
 						for at := 0; at < n; at += block {
-							m.Advance(s, st, 0, rows, pick[at:at+block], out)
+							if err := m.Advance(s, st, 0, rows, pick[at:at+block], out); err != nil {
+								b.Fatal(err)
+							}
 						}
 					}
 					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/token")

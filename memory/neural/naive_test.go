@@ -321,6 +321,8 @@ func advance(m *Memory, s *Scratch, st *State, rows Rows, from, to int, out []fl
 		pick = append(pick, int32(r))
 	}
 	for h := range m.Heads {
-		m.Advance(s, st, h, rows, pick, out)
+		if err := m.Advance(s, st, h, rows, pick, out); err != nil {
+			panic(err)
+		}
 	}
 }

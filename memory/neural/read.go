@@ -20,20 +20,24 @@ func (m *Memory) read(s *Scratch, x *head, y, q []float32, n int) {
 
 // Retrieve reads with the queries of rows that pick names, with the weights that the chunk begins with, and learns nothing: h in
 // equation 21. Of rows only Q and Out are looked at, and out is set as by Advance. The rows of a chunk are to be retrieved for before
-// Advance goes beyond it. It is for memories that are Retrieving.
-func (m *Memory) Retrieve(s *Scratch, st *State, h int, rows Rows, pick []int32, out []float32) {
+// Advance goes beyond it. It is for memories that are Retrieving. It fails with ErrDiverged.
+func (m *Memory) Retrieve(s *Scratch, st *State, h int, rows Rows, pick []int32, out []float32) error {
 	x, width := &st.heads[h], m.Heads*m.Dim
 	for len(pick) > 0 {
 		piece := pick[:min(len(pick), m.Chunk)]
 		m.gather(s, x, h, queries, parts, rows.Q, piece)
 		grow(&s.read, len(piece)*m.Dim)
 		m.read(s, x, s.read, s.parts[queries], len(piece))
+		if !s.finite(s.read) {
+			return diverged(h)
+		}
 		for i, r := range piece {
 			at := int(r)*width + h*m.Dim
 			m.finish(s, h, out[at:at+m.Dim], s.read[i*m.Dim:(i+1)*m.Dim], rows.Out[at:at+m.Dim])
 		}
 		pick = pick[len(piece):]
 	}
+	return nil
 }
 
 // activate makes of what a hidden layer makes of n queries what goes into the next.

@@ -29,8 +29,12 @@ func TestRetrieve(t *testing.T) {
 					pick = append(pick, int32(r))
 				}
 				for h := range m.Heads {
-					m.Retrieve(s, st, h, asked, pick, found)
-					m.Advance(s, st, h, rows, pick, out)
+					if err := m.Retrieve(s, st, h, asked, pick, found); err != nil {
+						t.Fatal(err)
+					}
+					if err := m.Advance(s, st, h, rows, pick, out); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 			want, wantOut := make([]float32, n*width), make([]float32, n*width)
