@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/mneme-lm/mneme/attention"
+	"github.com/mneme-lm/mneme/model"
 )
 
 // AttentionMethods lists the methods that WithAttention knows.
@@ -35,7 +37,8 @@ func (s *Session) OpensSome() bool { return s.sequence.Opens() }
 // AttentionMass has the model read the text's last token once more, and returns how much of the attention of its queries
 // the rows hold that they open: the mean over layers and heads of the sum of these rows' weights in the softmax over all
 // rows; with landmarks, in that softmax by which a query chooses between its own block and the stored ones. It is 1 where all
-// rows are opened. It takes the time of a token with full attention, and leaves the session as it was.
+// rows are opened. It takes the time of a token with full attention, and leaves the session as it was. Where some are opened and the
+// session has a learned memory it fails with ErrLearned: what that learned from the token would have to be taken back first.
 func (s *Session) AttentionMass(ctx context.Context) (float64, error) {
 	if err := s.claim(); err != nil {
 		return 0, err
@@ -48,12 +51,13 @@ func (s *Session) AttentionMass(ctx context.Context) (float64, error) {
 	if !s.sequence.Opens() {
 		return 1, nil
 	}
+	if kind := s.sequence.Memory(); kind != model.MemoryNone {
+		return 0, fmt.Errorf("mneme: the attention of the last token cannot be weighed beside a memory of kind %s: %w", kind, ErrLearned)
+	}
 	// Read by itself the token may open other rows than in the batch that it came in, so that its keys and values differ: those
 	// that the text goes on from are put back.
 	cache, first := s.sequence.Cache, s.sequence.RowsOf(n-1)
 	tail := cache.Tail(first)
-	memories := s.sequence.Memories() // of the token, which is not to be learned twice
-	defer s.sequence.SetMemories(memories)
 	if err := cache.Truncate(first); err != nil {
 		return 0, err
 	}
@@ -64,7 +68,7 @@ func (s *Session) AttentionMass(ctx context.Context) (float64, error) {
 	err := s.model.runner.Forward(s.sequence.Rows(nil, s.tokens[n-1:], n-1), stop, nil)
 	if again := cache.Replace(tail); again != nil {
 		s.tokens = s.tokens[:n-1]
-		return 0, errors.Join(err, again)
+		return 0, errors.Join(err, fmt.Errorf("mneme: the last token's rows cannot be put back, the text ends before it: %w", again))
 	}
 	if err != nil {
 		return 0, stopped(ctx, err)

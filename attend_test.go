@@ -1,6 +1,7 @@
 package mneme
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -84,5 +85,30 @@ func TestAttentionMass(t *testing.T) {
 		if again, err := s.AttentionMass(t.Context()); err != nil || again != mass {
 			t.Errorf("%d tokens: attention mass %g, then %g, %v", s.Len(), mass, again, err)
 		}
+	}
+}
+
+// Beside a learned memory, which has learned from the last token, the mass cannot be told; where all rows are opened it is 1. To ask for
+// it changes nothing.
+func TestAttentionMassBesideAMemory(t *testing.T) {
+	m := neuralModel(t, 2)
+	opening := []SessionOption{WithAttention("retrieval:block=16,local=16"), WithKVBudget(64)}
+	s, plain := newSession(t, m, opening...), newSession(t, m, opening...)
+	ids := landmarkText(200)
+	for at := 0; at < len(ids); at += 50 {
+		sameLogits(t, fmt.Sprintf("tokens from %d on", at), readPieces(t, s, ids[at:at+50], 50), readPieces(t, plain, ids[at:at+50], 50))
+		if mass, err := s.AttentionMass(t.Context()); !errors.Is(err, ErrLearned) || mass != 0 {
+			t.Errorf("%d tokens: attention mass %g, %v", at+50, mass, err)
+		}
+	}
+	all := newSession(t, m)
+	readPieces(t, all, ids, 50)
+	if mass, err := all.AttentionMass(t.Context()); err != nil || mass != 1 {
+		t.Errorf("all rows: attention mass %g, %v", mass, err)
+	}
+	left := newSession(t, m, append(opening, WithMemory("none"))...)
+	readPieces(t, left, ids, 50)
+	if mass, err := left.AttentionMass(t.Context()); err != nil || !(mass > 0 && mass <= 1) {
+		t.Errorf("without the memory: attention mass %g, %v", mass, err)
 	}
 }

@@ -50,7 +50,7 @@ type PerplexityResult struct {
 	Parts      []Part        // of a stream
 	Elapsed    time.Duration // without the tokenizer's
 	// AttentionMass is the share of the attention that the rows hold which queries open, in the mean of the last tokens of
-	// windows, or of a stream's parts: 1 where they open all.
+	// windows, or of a stream's parts: 1 where they open all, 0 where it cannot be told, beside a learned memory.
 	AttentionMass float64
 	// OpensSome says that the session's queries open some of the rows that they may see.
 	OpensSome bool
@@ -66,7 +66,7 @@ type Part struct {
 	Perplexity float64 // of these alone
 	Elapsed    time.Duration
 	// AttentionMass is the share of the attention of its last token's queries that the rows hold which they open: 1 where
-	// they open all.
+	// they open all, 0 where it cannot be told.
 	AttentionMass float64
 }
 
@@ -251,10 +251,12 @@ func (p *perplexity) score(ctx context.Context, begin int, window []int32, from,
 	elapsed := time.Since(start)
 	p.elapsed += elapsed
 	mass, err := p.session.AttentionMass(ctx)
-	if err != nil {
+	switch {
+	case err == nil:
+		p.mass.add(mass)
+	case !errors.Is(err, mneme.ErrLearned):
 		return err
 	}
-	p.mass.add(mass)
 	if p.partSize > 0 {
 		p.parts = append(p.parts, Part{
 			First: from + 1, Scored: p.part.n, Perplexity: math.Exp(p.part.mean()), Elapsed: elapsed, AttentionMass: mass,

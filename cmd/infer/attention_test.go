@@ -107,3 +107,32 @@ func mnemeModel(t *testing.T) string {
 	succeed(t, "synth", "mneme-tiny", path, "--type", "f32")
 	return path
 }
+
+// Beside a learned memory the mass cannot be told: all else is.
+func TestNoAttentionMassBesideAMemory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lmm.gguf")
+	succeed(t, "synth", "mneme-lmm-tiny", path, "--type", "f32")
+	bench := append([]string{"bench", "-m", path, "--read-mib", "1", "-p", "9", "-n", "2", "-r", "1"}, opening...)
+	out := succeed(t, bench...)
+	if !strings.Contains(out, "| pp9 |") || strings.Contains(out, "attention mass") {
+		t.Errorf("printed %q", out)
+	}
+	if out := succeed(t, append(bench, "--json")...); strings.Contains(out, "attention_mass") {
+		t.Errorf("printed %q", out)
+	}
+	table, err := csv.NewReader(strings.NewReader(succeed(t, append(bench, "--csv")...))).ReadAll()
+	if err != nil || len(table) != 3 || table[1][slices.Index(table[0], "attention_mass")] != "" {
+		t.Errorf("%q, %v", table, err)
+	}
+	text := writeFile(t, "text", strings.Repeat("the cat sat on the mat. ", 20))
+	perplexity := append([]string{"perplexity", "-m", path, "-f", text, "--stream", "--part", "100"}, opening...)
+	for _, flag := range []string{"--json", "--json=false"} {
+		if out := succeed(t, append(perplexity, flag)...); !strings.Contains(out, "perplexity") || strings.Contains(out, "attention") {
+			t.Errorf("printed %q", out)
+		}
+	}
+	args := append([]string{"-m", path, "-n", "3", "--ignore-eos", "--temp", "0", "-p", strings.Repeat("the cat sat ", 20)}, opening...)
+	if r := runAsJSON(t, args...); len(r.Tokens) != 3 || r.Mass != nil {
+		t.Errorf("%d tokens written, attention mass %v", len(r.Tokens), r.Mass)
+	}
+}

@@ -54,7 +54,7 @@ type benchRow struct {
 	TokensPerSecond float64 `json:"tokens_per_second"`
 	StdDev          float64 `json:"stddev"`
 	OfRoofline      float64 `json:"of_roofline"`
-	AttentionMass   float64 `json:"attention_mass"` // share of the attention that the rows hold which queries open
+	AttentionMass   float64 `json:"attention_mass,omitempty"` // share of the attention that the rows hold which queries open
 }
 
 func newBench(a *app) *cobra.Command {
@@ -181,8 +181,9 @@ func (c *benchCommand) printMarkdown(r benchResult) {
 		kept += fmt.Sprintf(" with %d rows", r.KVBudget)
 	}
 	c.printf("%s, %s, KV cache %s%s; kernels %s, threads %d, runs %d\n\n", fromFile(r.Model), byteSize(r.Bytes), r.KVType, kept, r.Kernels, r.Threads, r.Repeat)
+	told := len(r.Rows) > 0 && r.Rows[0].AttentionMass > 0
 	mass := func(format string, args ...any) string {
-		if !r.opensSome {
+		if !r.opensSome || !told {
 			return ""
 		}
 		return fmt.Sprintf(format, args...)
@@ -206,9 +207,13 @@ func (c *benchCommand) printCSV(r benchResult) error {
 	})
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', 6, 64) }
 	for _, row := range r.Rows {
+		mass := "" // where it cannot be told
+		if row.AttentionMass > 0 {
+			mass = number(row.AttentionMass)
+		}
 		w.Write([]string{
 			r.Model, fmt.Sprint(r.Bytes), r.Kernels, fmt.Sprint(r.Threads), r.KVType, r.KV, fmt.Sprint(r.KVBudget), r.Attention, fmt.Sprint(r.Repeat), row.Test,
-			number(row.TokensPerSecond), number(row.StdDev), number(row.OfRoofline), number(row.AttentionMass),
+			number(row.TokensPerSecond), number(row.StdDev), number(row.OfRoofline), mass,
 			number(r.Roofline.ReadGBps), number(r.Roofline.Int8GOPS), number(r.Roofline.F32GFLOPS),
 		})
 	}

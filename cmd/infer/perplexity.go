@@ -31,7 +31,7 @@ type perplexityResult struct {
 	Speed         float64          `json:"tokens_per_second"`
 	BeyondTrained int              `json:"beyond_trained"`
 	Parts         []perplexityPart `json:"parts,omitempty"`
-	Mass          float64          `json:"attention_mass"` // share of the attention that the rows hold which queries open
+	Mass          float64          `json:"attention_mass,omitempty"` // share of the attention that the rows hold which queries open
 	Memory        mneme.Memory     `json:"memory"`
 }
 
@@ -40,7 +40,7 @@ type perplexityPart struct {
 	Scored     int     `json:"scored_tokens"`
 	Perplexity float64 `json:"perplexity"`
 	Speed      float64 `json:"tokens_per_second"`
-	Mass       float64 `json:"attention_mass"` // see perplexityResult
+	Mass       float64 `json:"attention_mass,omitempty"` // see perplexityResult
 }
 
 func newPerplexity(a *app) *cobra.Command {
@@ -153,7 +153,7 @@ func (c *perplexityCommand) print(r bench.PerplexityResult) error {
 	}
 	c.printf("perplexity %.4f ± %.4f: %d tokens scored in %d windows of %d, %.1f tokens/s, KV cache %s\n",
 		r.Perplexity, r.StdErr, r.Scored, r.Windows, r.Window, r.TokensPerSecond(), byteSize(r.Memory.KVBytesPeak))
-	if r.OpensSome {
+	if r.OpensSome && r.AttentionMass > 0 {
 		c.printf("attention mass %.1f%%: the share of the attention that the rows hold which queries open\n", 100*r.AttentionMass)
 	}
 	return nil

@@ -188,10 +188,12 @@ func (g *generation) run(ctx context.Context, text string, memory []mneme.Sessio
 	result := g.result()
 	if g.session.OpensSome() {
 		mass, err := g.session.AttentionMass(ctx)
-		if err != nil {
+		switch {
+		case err == nil:
+			result.AttentionMass = &mass
+		case !errors.Is(err, mneme.ErrLearned): // beside a learned memory it cannot be told
 			return err
 		}
-		result.AttentionMass = &mass
 	}
 	return g.printJSON(result)
 }
