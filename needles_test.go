@@ -17,7 +17,7 @@ import (
 )
 
 // longestNeedles is for going -run Needles by hand: 16384 has all documents read, in some minutes.
-var longestNeedles = flag.Int("needles", 1024, "the longest `tokens` of the documents that trained models are asked about")
+var longestNeedles = flag.Int("needles", 256, "the longest `tokens` of the documents that trained models are asked about")
 
 // needle is a document with a fact in it that is asked for at its end.
 type needle struct {
