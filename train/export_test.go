@@ -102,7 +102,7 @@ func TestWrittenModelsRead(t *testing.T) {
 	want := logitsOf(t, all[len(all)-1], m, d.Tokens)
 	for _, kind := range ExportTypes() {
 		written := open(t, m, kind)
-		ids := written.Tokenizer().Encode(tales.Decode(d.Tokens[1:]), tokenizer.EncodeOptions{AddSpecial: true})
+		ids := written.Tokenizer().Encode(tales.Decode(d.Tokens[1:]), tokenizer.EncodeOptions{AddSpecial: true, ParseSpecial: true})
 		for i, id := range d.Tokens {
 			if i >= len(ids) || int(ids[i]) != id {
 				t.Fatalf("%v: read as %v, want %v", kind, ids, d.Tokens)

@@ -38,9 +38,11 @@ type Stage struct {
 
 // Mix says what texts a batch has.
 type Mix struct {
-	Lists float64 // share of lists that are said again, the rest being stories
+	Lists float64 // share of lists that are said again, …
+	Near  bool    // … where keys have their words next to them
+	Talks float64 // share of conversations, the rest being stories
 	Least int     // facts in a story, …
-	Facts int     // … and the most
+	Facts int     // … and the most, and in a conversation about each topic
 }
 
 // rate is the learning rate of a step of the stage, which is step number taken of the run; both count from 0.
@@ -72,8 +74,8 @@ func (r *Recipe) check() error {
 		case s.Texts < 1, s.Length < 2, s.Steps < 1, s.Accumulate < 0, s.Every < 0, s.Exam < 0:
 			return fmt.Errorf("train: stage %q: %d steps of %d texts of %d tokens, %d batches a step, an examination of %d batches every %d steps",
 				s.Name, s.Steps, s.Texts, s.Length, s.Accumulate, s.Exam, s.Every)
-		case !(s.Mix.Lists >= 0 && s.Mix.Lists <= 1), !(s.Until >= 0 && s.Until <= 1):
-			return fmt.Errorf("train: stage %q: a share of %v lists, until %v are right: want shares from 0 to 1", s.Name, s.Mix.Lists, s.Until)
+		case !(s.Mix.Lists >= 0 && s.Mix.Talks >= 0 && s.Mix.Lists+s.Mix.Talks <= 1), !(s.Until >= 0 && s.Until <= 1):
+			return fmt.Errorf("train: stage %q: a share of %v lists and %v talks, until %v are right: want shares from 0 to 1", s.Name, s.Mix.Lists, s.Mix.Talks, s.Until)
 		case s.Until > 0 && (s.Every == 0 || s.Exam == 0 || s.Cool):
 			return fmt.Errorf("train: stage %q is to end when %v of the answers are right, and has no examinations, or cools over all its steps", s.Name, s.Until)
 		}
@@ -144,6 +146,12 @@ func cool(s Stage) Stage {
 	return s
 }
 
+// talks is a stage of which some texts are conversations.
+func talks(s Stage) Stage {
+	s.Mix.Talks = 0.25
+	return s
+}
+
 // with has stages adapt the shape, and says how.
 func with(how string, adapt func(s *Shape), stages ...Stage) []Stage {
 	for i := range stages {
@@ -178,7 +186,7 @@ func recipe(name, about string, shape func(int) Shape, stages ...[]Stage) Recipe
 }
 
 var (
-	wholeText = []Stage{lists(64), stories(64, 2, 2, 3000), stories(128, 2, 4, 3000), stories(256, 2, 8, 1500), cool(stories(256, 2, 8, 700))}
+	wholeText = []Stage{lists(64), stories(64, 2, 2, 3000), stories(128, 2, 4, 3000), stories(256, 2, 8, 1500), stories(512, 3, 16, 1500), talks(cool(stories(1024, 4, 24, 1500)))}
 
 	recipes = []Recipe{
 		recipe("base", "full attention", Small, wholeText),

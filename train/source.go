@@ -32,7 +32,7 @@ func (Stories) Words() int { return len(tales.Words()) }
 // Print is that of the words and of how texts are made of them.
 func (Stories) Print() string { return tales.Print() }
 
-// Batch returns lists of either kind, as many as the stage's share, then stories.
+// Batch returns texts of each kind in the stage's shares.
 func (Stories) Batch(r *rand.Rand, s *Stage) ([]tales.Document, error) {
 	return mixed(r, s.Texts, s.Length, s.Mix)
 }
@@ -41,29 +41,27 @@ func (Stories) Batch(r *rand.Rand, s *Stage) ([]tales.Document, error) {
 func (Stories) Exam(r *rand.Rand, s *Stage) ([]tales.Document, error) {
 	mix := s.Mix
 	if mix.Lists < 1 {
-		mix.Lists = 0
+		mix.Lists, mix.Talks = 0, 0
 	}
 	return mixed(r, s.Texts, s.Length, mix)
 }
 
 func mixed(r *rand.Rand, texts, length int, mix Mix) (all []tales.Document, err error) {
 	g := tales.New(r)
-	lists, odd := int(mix.Lists*float64(texts)+0.5), 0
-	if lists == 1 { // either kind in its turn
-		odd = r.IntN(2)
-	}
-	for i := range texts {
+	for range texts {
 		var d tales.Document
-		switch {
-		case i >= lists:
-			d, err = g.Story(length, mix.Least, mix.Facts)
-			if err != nil {
-				return nil, err
-			}
-		case (i+odd)%2 == 0:
+		switch kind := r.Float64(); {
+		case kind < mix.Lists/2:
 			d = g.Echo(length)
+		case kind < mix.Lists:
+			d = g.Pairs(length, mix.Near)
+		case kind < mix.Lists+mix.Talks:
+			d, err = g.Conversation(length, mix.Facts)
 		default:
-			d = g.Pairs(length)
+			d, err = g.Story(length, mix.Least, mix.Facts)
+		}
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, d)
 	}
@@ -72,5 +70,5 @@ func mixed(r *rand.Rand, texts, length int, mix Mix) (all []tales.Document, err 
 
 // Describe writes the words as those of a vocabulary of words.
 func (Stories) Describe(md *weights.Metadata) error {
-	return convert.SetWords(md, tales.Words(), convert.WordRoles{Padding: tales.Pad, Begin: tales.Begin, Landmark: tales.Landmark, Unknown: tales.Unknown, End: -1})
+	return convert.SetWords(md, tales.Words(), convert.WordRoles{Padding: tales.Pad, Begin: tales.Begin, Landmark: tales.Landmark, Unknown: tales.Unknown, End: tales.End})
 }

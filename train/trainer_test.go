@@ -82,7 +82,7 @@ func TestGradientsOfTheModel(t *testing.T) {
 				t.Fatal(err)
 			}
 			texts := tales.New(seeded(1))
-			documents := []tales.Document{texts.Echo(40), texts.Pairs(40)}
+			documents := []tales.Document{texts.Echo(40), texts.Pairs(40, false)}
 			loss := func() float64 {
 				l, _, err := trainer.Gradients(documents)
 				if err != nil {
@@ -326,7 +326,7 @@ func TestShortTextsOfAMemory(t *testing.T) {
 	defer trainer.Close()
 	g := tales.New(seeded(1))
 	for range 2 {
-		_, grads, err := trainer.Gradients([]tales.Document{g.Pairs(12), g.Echo(12)})
+		_, grads, err := trainer.Gradients([]tales.Document{g.Pairs(12, false), g.Echo(12)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -338,7 +338,7 @@ func TestShortTextsOfAMemory(t *testing.T) {
 			}
 		}
 	}
-	if _, _, err := trainer.Step(NewAdamW(), 1e-3, []tales.Document{g.Pairs(12), g.Echo(12)}); err != nil {
+	if _, _, err := trainer.Step(NewAdamW(), 1e-3, []tales.Document{g.Pairs(12, false), g.Echo(12)}); err != nil {
 		t.Error(err)
 	}
 }

@@ -42,24 +42,27 @@ func (g *Generator) otherThan(name string) string {
 // story returns a few sentences about two people.
 func (g *Generator) story() (sentences [][]int) {
 	a := g.pick(g.names)
-	fill := strings.NewReplacer("A", a, "B", g.otherThan(a))
+	b := g.otherThan(a)
+	sentences = append(sentences, g.line(openings, a, b))
+	for range 2 + g.r.IntN(5) {
+		sentences = append(sentences, g.line(middles, a, b))
+	}
+	return append(sentences, g.line(closings, a, b))
+}
+
+// line returns one of some sentences, about a and b.
+func (g *Generator) line(from []string, a, b string) (said []int) {
 	lists := map[string][]string{
+		"$A": {a}, "$B": {b},
 		"$feeling": g.feelings, "$weather": g.weathers, "$place": g.places, "$kind": g.kinds, "$colour": g.colours, "$animal": g.animals, "$food": g.foods, "$thing": g.things,
 	}
-	for range 2 + g.r.IntN(4) {
-		var said []int
-		for _, w := range strings.Fields(g.pick(stories)) {
-			switch list, ok := lists[w]; {
-			case ok:
-				w = g.pick(list)
-			case len(w) == 1:
-				w = fill.Replace(w)
-			}
-			said = append(said, ids[w])
+	for _, w := range strings.Fields(g.pick(from)) {
+		if list, ok := lists[w]; ok {
+			w = g.pick(list)
 		}
-		sentences = append(sentences, said)
+		said = append(said, ids[w])
 	}
-	return sentences
+	return said
 }
 
 // Story returns a document of length tokens with least to most facts, each about somebody else: most often all of the same kind.
@@ -81,14 +84,18 @@ func (g *Generator) Story(length, least, most int) (Document, error) {
 }
 
 // Needle returns a document of length tokens that has one question, at the end, whose fact lies about depth (0 to 1) into the
-// text, among some facts of the same kind.
+// text, which has some other facts: half of them of the same kind.
 func (g *Generator) Needle(length int, depth float64, kind, others int) (Document, error) {
 	if kind < 0 || kind >= len(facts) || others < 0 || others >= len(names) || !(depth >= 0 && depth <= 1) {
 		return Document{}, fmt.Errorf("tales: kind %d at depth %v with %d other facts", kind, depth, others)
 	}
 	var known []fact
-	for _, i := range g.r.Perm(len(names))[:others+1] {
-		known = append(known, facts[kind](g, names[i]))
+	for at, i := range g.r.Perm(len(names))[:others+1] {
+		of := kind
+		if 2*at > others+1 {
+			of = g.r.IntN(len(facts))
+		}
+		known = append(known, facts[of](g, names[i]))
 	}
 	asked := known[0]
 	said, err := g.fill(length-1-len(asked.asks)-len(asked.answer), known)
@@ -162,6 +169,9 @@ func (g *Generator) scatter(said [][]int, known []fact, questions []item) (items
 	}
 	for i := range known {
 		at := g.r.IntN(len(marks) + 1)
+		if i == len(known)-1 && g.r.IntN(5) == 0 {
+			at = 0 // where texts begin is a place of its own, which few facts would come to by chance
+		}
 		marks = slices.Insert(marks, at, mark{i, says})
 		if i < len(questions) {
 			marks = slices.Insert(marks, at+1+g.r.IntN(len(marks)-at), mark{i, asks})
@@ -211,9 +221,9 @@ func (g *Generator) Echo(length int) Document {
 }
 
 // Pairs returns a document of length tokens: keys, which are names or things, with a word each, then the keys in another order, whose
-// words are answers. Between a key and its word stand up to three others, as in sentences, where what is looked for is not next to
-// what it is found by: see link.
-func (g *Generator) Pairs(length int) Document {
+// words are answers. Near, a key's word is next to it; else up to three others stand between, as in sentences, where what is
+// looked for is not next to what it is found by: see link.
+func (g *Generator) Pairs(length int, near bool) Document {
 	d, songs := Document{Tokens: []int{Begin}}, g.songs()
 	for len(d.Tokens) < length {
 		keys, noise := g.names, g.things
@@ -221,7 +231,10 @@ func (g *Generator) Pairs(length int) Document {
 			keys, noise = g.things, g.names
 		}
 		which := g.r.Perm(len(keys))[:2+g.r.IntN(7)]
-		says, asks := g.link(2), g.link(3)
+		var says, asks link
+		if !near {
+			says, asks = g.link(2), g.link(3)
+		}
 		has := map[int]int{}
 		for _, i := range which {
 			has[i] = ids[g.pick(songs)]

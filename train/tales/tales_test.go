@@ -38,11 +38,11 @@ func TestStories(t *testing.T) {
 		checkDocument(t, d, length)
 		for _, s := range d.Answers {
 			before := Decode(d.Tokens[:s.From])
-			asked := before[strings.LastIndex(before, " . ")+3:]
+			asked := before[max(strings.LastIndex(before, " . ")+3, strings.LastIndex(before, "<end> ")+6):]
 			if !strings.HasSuffix(asked, " ?") {
 				t.Fatalf("%q is answered", asked)
 			}
-			answer := strings.TrimSuffix(Decode(d.Tokens[s.From:s.To]), " .")
+			answer := strings.TrimSuffix(Decode(d.Tokens[s.From:s.To]), " . <end>")
 			if !saysBefore(before, asked, answer) {
 				t.Fatalf("%q, but %q is not in %q", asked, answer, before)
 			}
@@ -75,7 +75,7 @@ func checkDocument(t *testing.T, d Document, length int) {
 		t.Fatalf("%d tokens, want %d", len(d.Tokens), length)
 	}
 	for i, id := range d.Tokens {
-		if id < special && (id != Begin || i > 0) || id >= len(words) {
+		if id < special && (id != Begin || i > 0) && id != End || id >= len(words) {
 			t.Fatalf("token %d is %d in %q", i, id, Decode(d.Tokens))
 		}
 	}
@@ -100,7 +100,7 @@ func TestNeedles(t *testing.T) {
 			}
 			text := Decode(d.Tokens[:d.Answers[0].From])
 			asked := text[strings.LastIndex(text, " . ")+3:]
-			answer := strings.TrimSuffix(Decode(d.Tokens[d.Answers[0].From:]), " .")
+			answer := strings.TrimSuffix(Decode(d.Tokens[d.Answers[0].From:]), " . <end>")
 			var who string
 			for _, w := range strings.Fields(asked) {
 				if slices.Contains(names, w) {
@@ -125,11 +125,11 @@ func TestNeedles(t *testing.T) {
 func TestLists(t *testing.T) {
 	g := New(seeded(3))
 	for range 200 {
-		for far, d := range []Document{g.Echo(64), g.Pairs(64)} {
+		for kind, d := range []Document{g.Echo(64), g.Pairs(64, false), g.Pairs(64, true)} {
 			checkDocument(t, d, 64)
 			for _, s := range d.Answers {
 				for i := s.From; i < s.To; i++ {
-					if far == 0 && !follows(d.Tokens[:i], d.Tokens[i]) || far > 0 && !paired(d.Tokens[:i], d.Tokens[i]) {
+					if kind != 1 && !follows(d.Tokens[:i], d.Tokens[i]) || kind == 1 && !paired(d.Tokens[:i], d.Tokens[i]) {
 						t.Fatalf("token %d of %q is no answer", i, Decode(d.Tokens))
 					}
 				}
@@ -190,3 +190,39 @@ func TestRefused(t *testing.T) {
 }
 
 func second(_ Document, err error) error { return err }
+
+// Every word of the sentences is one of the language.
+func TestSentencesHaveWords(t *testing.T) {
+	g := New(seeded(4))
+	for range 300 {
+		for _, s := range append(g.story(), g.turn()) {
+			if slices.Contains(s, 0) || slices.Contains(s, Unknown) {
+				t.Fatal(Decode(s))
+			}
+		}
+		for _, make := range facts {
+			if f := make(g, "Ada"); slices.Contains(slices.Concat(f.says, f.asks, f.answer), Unknown) {
+				t.Fatal(Decode(f.says), Decode(f.asks), Decode(f.answer))
+			}
+		}
+	}
+}
+
+func TestConversations(t *testing.T) {
+	g := New(seeded(6))
+	for range 100 {
+		for _, length := range []int{128, 256, 512, 1024} {
+			d, err := g.Conversation(length, 6)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkDocument(t, d, length)
+			if len(d.Answers) == 0 {
+				t.Fatal("no question")
+			}
+		}
+	}
+	if _, err := g.Conversation(20, 1); err == nil {
+		t.Error("a talk of 20 tokens with a fact and its question")
+	}
+}

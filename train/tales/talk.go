@@ -72,16 +72,22 @@ func (g *Generator) Talk(topics, facts, turns, stretch int) (*Talk, error) {
 			left = 1 + g.r.IntN(2*stretch-1)
 		}
 		left--
-		said := about[topic].story()[0]
+		said := about[topic].turn()
 		t.Turns = append(t.Turns, Turn{Topic: topic, Tokens: g.says(speakers[i%2], said)})
 	}
 	t.tell(g, about, facts, speakers)
 	return t, nil
 }
 
+// turn is a sentence that somebody may say.
+func (g *Generator) turn() []int {
+	a := g.pick(g.names)
+	return g.line(middles, a, g.otherThan(a))
+}
+
 // says is a turn of a speaker.
 func (g *Generator) says(speaker int, said []int) []int {
-	return slices.Concat(Encode(g.names[speaker]+" talked ,"), said)
+	return slices.Concat(Encode(g.names[speaker]+" said :"), said)
 }
 
 // tell puts facts in the place of turns of their topics, or of any where a topic has too few, and asks for them.
@@ -122,7 +128,37 @@ func (t *Talk) Document() Document {
 		items = append(items, item{tokens: turn.Tokens})
 	}
 	for _, q := range t.Questions {
-		items = append(items, item{slices.Concat(q.Tokens, q.Answer), len(q.Answer)})
+		items = append(items, question(fact{asks: q.Tokens, answer: q.Answer}))
 	}
 	return write(items)
+}
+
+// Conversation returns a talk of length tokens, with as many turns as fit, about up to MostTopics topics, each with one to most
+// facts.
+func (g *Generator) Conversation(length, most int) (Document, error) {
+	const turn, question = 10, 16 // about as many tokens, the longest ones at the least
+	topics := 1 + g.r.IntN(MostTopics)
+	count := 1 + g.r.IntN(max(1, min(most, length/(2*(turn+question)*topics))))
+	t, err := g.Talk(topics, count, max(topics*count, length/turn), 1+g.r.IntN(8))
+	if err != nil {
+		return Document{}, err
+	}
+	room := length - len(t.Document().Tokens)
+	for i := len(t.Turns) - 1; i >= 0 && room < 0; i-- {
+		if !t.Turns[i].Fact {
+			room += len(t.Turns[i].Tokens)
+			t.Turns = slices.Delete(t.Turns, i, i+1)
+		}
+	}
+	if room < 0 {
+		return Document{}, fmt.Errorf("tales: a talk with %d facts about each of %d topics takes %d tokens more than %d", count, topics, -room, length)
+	}
+	for room > 0 {
+		said := g.turn()
+		said = said[:min(len(said), room)]
+		said[len(said)-1] = ids["."]
+		t.Turns = append(t.Turns, Turn{Tokens: said})
+		room -= len(said)
+	}
+	return t.Document(), nil
 }

@@ -24,7 +24,7 @@ func TestTalks(t *testing.T) {
 		told := 0
 		for i, turn := range talk.Turns {
 			words := strings.Fields(Decode(turn.Tokens))
-			if !slices.Contains(names, words[0]) || strings.Join(words[1:3], " ") != "talked ," || words[len(words)-1] != "." || i > 0 && slices.Equal(talk.Turns[i-1].Tokens[:1], turn.Tokens[:1]) {
+			if !slices.Contains(names, words[0]) || strings.Join(words[1:3], " ") != "said :" || words[len(words)-1] != "." || i > 0 && slices.Equal(talk.Turns[i-1].Tokens[:1], turn.Tokens[:1]) {
 				t.Fatalf("turn %d is %q", i, words)
 			}
 			for _, w := range words[3:] {
@@ -45,7 +45,7 @@ func TestTalks(t *testing.T) {
 			t.Errorf("%d facts are told, want %d", told, topics*facts)
 		}
 		for _, q := range talk.Questions {
-			answer := strings.TrimSuffix(Decode(q.Answer), " .")
+			answer := strings.TrimSuffix(Decode(q.Answer), " . <end>")
 			found := slices.ContainsFunc(talk.Turns, func(turn Turn) bool {
 				return turn.Fact && turn.Topic == q.Topic && saysBefore(Decode(turn.Tokens), Decode(q.Tokens), answer+" .")
 			})

@@ -12,28 +12,30 @@ const (
 	Begin
 	Landmark // which a model may put after every block
 	Unknown
+	End // of an answer
 	special
 )
 
 var (
 	names = strings.Fields(`Ada Aron Bea Bodo Carl Cleo Dora Edda Egon Elsa Enzo Fay Fritz Gina Gus Hanna Heidi Ida Igor Ines
 		Jan Jonas Juno Kai Kira Lars Lia Lotte Marc Milo Nell Nils Opal Pia Ralf Rita Sven Tess Uma Willi`)
-	things = strings.Fields(`anchor axe bag barrel blanket bottle bow brush button candle chain comb compass drawing hammer helmet
-		jar ladder needle pen pipe saddle shovel violin`)
-	colours = strings.Fields(`amber beige coral crimson gray ivory lilac navy olive teal turquoise violet`)
+	things = strings.Fields(`bag bell barrel blanket bottle bow brush button candle chain comb compass drawing hammer helmet
+		jar ladder needle pen pipe saddle saw shovel violin`)
+	colours = strings.Fields(`beige bronze coral crimson gray lilac maroon navy silver teal turquoise violet`)
 	places  = strings.Fields(`alley bakery balcony bay canyon cliff dock farm field hut inn island lake museum palace pond port
 		quarry temple valley`)
 	kinds    = strings.Fields(`ancient broad crooked deep distant famous flat remote sandy steep`) // of places and roofs
 	feelings = strings.Fields(`bored brave cheerful curious gloomy jealous nervous sleepy`)
 	foods    = strings.Fields(`beans butter carrots eggs figs grapes nuts olives pears plums`)
-	animals  = strings.Fields(`badger beaver camel deer donkey duck hare lizard owl wolf`)
+	animals  = strings.Fields(`badger beaver camel deer donkey duck goat hare lizard wolf`)
 	weathers = strings.Fields(`bleak chilly damp dry frosty hot humid mild`)
 	digits   = strings.Fields(`0 1 2 3 4 5 6 7 8 9`)
-	others   = strings.Fields(`. , ? a adore adores again and at became buried bury but carried cooked crossed did does drank
-		followed from got heard how hum hums in into is it later lent lock looking met morning near next
-		night noticed of offered on one opens own owns painted played rested roof rowed spoke stood talked
-		tea that the their they to tired towards until visited was washed watched water what when where
-		while who with woke`)
+	others   = strings.Fields(`, . : ? A a about adore adores again all And and At at ate back became because behind buried bury but carried
+		code cooked crossed day did does drank early evening followed for found from heard home How In in into is It it
+		last Later laughed lend lent lived lock looked met morning near never Next night noticed of offered One own owns
+		painted played rested roof rowed said slept So some song spoke stood talked tea that The the Then There They
+		they thought tired To to told towards until visit visited walked wanted was washed watched water went What when
+		Where While whom with woke`)
 )
 
 // lexicon is the words that texts choose from.
@@ -51,7 +53,7 @@ func (l *lexicon) lists() []*[]string {
 var words, ids = vocabulary()
 
 func vocabulary() ([]string, map[string]int) {
-	all := []string{Pad: "<pad>", Begin: "<begin>", Landmark: "<landmark>", Unknown: "<unknown>"}
+	all := []string{Pad: "<pad>", Begin: "<begin>", Landmark: "<landmark>", Unknown: "<unknown>", End: "<end>"}
 	known := map[string]int{}
 	for _, list := range [][]string{others, digits, names, things, colours, places, kinds, feelings, foods, animals, weathers} {
 		for _, w := range list {
@@ -63,7 +65,7 @@ func vocabulary() ([]string, map[string]int) {
 }
 
 // version is raised when the same generator comes to make other texts.
-const version = 2
+const version = 3
 
 // Print stands for the vocabulary and for how texts are made.
 func Print() string {
