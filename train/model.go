@@ -62,7 +62,7 @@ func (s *Shape) sight(layer int) Sight {
 
 // Small is the shape that all small models have, with 0.9 million parameters.
 func Small(vocabulary int) Shape {
-	return Shape{Vocabulary: vocabulary, Dim: 128, Layers: 4, Heads: 4, Hidden: 352, RoPEBase: 1e4, Epsilon: 1e-6}
+	return Shape{Vocabulary: vocabulary, Dim: 128, Layers: 4, Heads: 4, Hidden: 352, RoPEBase: 1e6, Epsilon: 1e-6}
 }
 
 // Param is a matrix or a vector that is learned. What lies in Values is what every graph of the model computes with.

@@ -12,7 +12,7 @@ type fact struct{ says, asks, answer []int }
 // the same words: what is looked for stands as far from the name there as here, where that is good English.
 var facts = []func(g *Generator, name string) fact{
 	func(g *Generator, name string) fact {
-		code := strings.Join([]string{g.pick(digits), g.pick(digits), g.pick(digits), g.pick(digits)}, " ")
+		code := strings.Join([]string{g.pick(g.digits), g.pick(g.digits), g.pick(g.digits), g.pick(g.digits)}, " ")
 		return sentence("The lock code of "+name+" is "+code, "What is the lock code of "+name, code)
 	},
 	func(g *Generator, name string) fact {

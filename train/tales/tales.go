@@ -73,14 +73,35 @@ func (g *Generator) Story(length, least, most int) (Document, error) {
 	}
 	count := least + g.r.IntN(most-least+1)
 	same, kind := g.r.Float64() < 0.6, g.r.IntN(len(facts))
+	about := g
+	if g.r.IntN(2) == 0 {
+		about = g.alike()
+	}
 	var known []fact
 	for _, i := range g.r.Perm(len(names))[:count] {
 		if !same {
 			kind = g.r.IntN(len(facts))
 		}
-		known = append(known, facts[kind](g, names[i]))
+		known = append(known, facts[kind](about, names[i]))
 	}
 	return g.tell(length, known)
+}
+
+// alike returns a generator of facts that are much alike, with three words for everything but names: which of them is whose can
+// then not be told by other words.
+func (g *Generator) alike() *Generator {
+	own := *g
+	for _, list := range append(own.lists(), &own.digits) {
+		if list == &own.names {
+			continue
+		}
+		var few []string
+		for _, i := range g.r.Perm(len(*list))[:3] {
+			few = append(few, (*list)[i])
+		}
+		*list = few
+	}
+	return &own
 }
 
 // Needle returns a document of length tokens that has one question, at the end, whose fact lies about depth (0 to 1) into the

@@ -32,7 +32,7 @@ const MostTopics = 4
 func (g *Generator) topics(n int) []*Generator {
 	list := make([]*Generator, n)
 	for i := range list {
-		list[i] = &Generator{r: g.r}
+		list[i] = &Generator{r: g.r, lexicon: lexicon{digits: g.digits}}
 	}
 	for part, all := range g.lists() {
 		order := g.r.Perm(len(*all))

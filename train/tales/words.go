@@ -39,12 +39,12 @@ var (
 )
 
 // lexicon is the words that texts choose from.
-type lexicon struct{ names, things, colours, places, kinds, feelings, foods, animals, weathers []string }
+type lexicon struct{ names, things, colours, places, kinds, feelings, foods, animals, weathers, digits []string }
 
 // everything is the whole language.
-var everything = lexicon{names, things, colours, places, kinds, feelings, foods, animals, weathers}
+var everything = lexicon{names, things, colours, places, kinds, feelings, foods, animals, weathers, digits}
 
-// lists are its parts.
+// lists are its parts but for the digits.
 func (l *lexicon) lists() []*[]string {
 	return []*[]string{&l.names, &l.things, &l.colours, &l.places, &l.kinds, &l.feelings, &l.foods, &l.animals, &l.weathers}
 }
@@ -65,7 +65,7 @@ func vocabulary() ([]string, map[string]int) {
 }
 
 // version is raised when the same generator comes to make other texts.
-const version = 3
+const version = 4
 
 // Print stands for the vocabulary and for how texts are made.
 func Print() string {
