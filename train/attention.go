@@ -102,24 +102,15 @@ func (a *attention) weigh(w *kernels.Worker, weights []float32, stride int, q, k
 		TransB: true, M: to - from, N: to - first, K: a.h.Dim, Alpha: float32(1 / math.Sqrt(float64(a.h.Dim))),
 		A: q[from*ld:], LDA: ld, B: k[first*ld:], LDB: ld, C: weights, LDC: stride,
 	}, &w.Scratch)
-	hidden := float32(math.Inf(-1))
 	for i := from; i < to; i++ {
 		row := weights[(i-from)*stride:][:stride]
 		if a.s.Landmark > 0 {
 			a.grouped(row, i)
 			continue
 		}
-		for j := range row[:a.s.first(i)-first] {
-			row[j] = hidden
-		}
-		for j := i + 1 - first; j < stride; j++ {
-			row[j] = hidden
-		}
-		_, sum := a.c.Impl.Softmax(row, 1, -math.MaxFloat32)
-		by := 1 / sum
-		for j := range row {
-			row[j] *= by
-		}
+		hide(row[:a.s.first(i)-first])
+		hide(row[i+1-first:])
+		a.c.softmaxRow(row)
 	}
 }
 

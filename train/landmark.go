@@ -58,10 +58,7 @@ func (a *attention) grouped(row []float32, i int) {
 		row[at+size-1] -= most
 	}
 	minus(row[own:end], most)
-	hidden := float32(math.Inf(-1))
-	for j := end; j < len(row); j++ {
-		row[j] = hidden
-	}
+	hide(row[end:])
 	a.c.Impl.Softmax(row, 1, 0)
 	sum := total(row[own:end])
 	for at := 0; at < own; at += size {

@@ -147,14 +147,24 @@ func (p *poolQueries) weigh(w *kernels.Worker, weights, keys, queries []float32,
 
 // softmaxRows makes rows of n scores, which are whole groups apart, their softmax.
 func softmaxRows(c Compute, x []float32, rows, n int) {
-	stride, hidden := kernels.WholeGroups(n), float32(math.Inf(-1))
+	stride := kernels.WholeGroups(n)
 	for i := range rows {
 		row := x[i*stride:][:stride]
-		for j := n; j < stride; j++ {
-			row[j] = hidden
-		}
-		_, sum := c.Impl.Softmax(row, 1, -math.MaxFloat32)
-		times(row, 1/sum)
+		hide(row[n:])
+		c.softmaxRow(row)
+	}
+}
+
+// softmaxRow makes a row of scores, which is whole groups, its softmax.
+func (c Compute) softmaxRow(row []float32) {
+	_, sum := c.Impl.Softmax(row, 1, -math.MaxFloat32)
+	times(row, 1/sum)
+}
+
+// hide makes scores those of rows that have no weight.
+func hide(scores []float32) {
+	for j := range scores {
+		scores[j] = float32(math.Inf(-1))
 	}
 }
 
