@@ -173,7 +173,7 @@ func (l *loader) neuralLayer(c *Config, i int) *neuralLayer {
 	if n.Convolution > 0 {
 		w.Convolution = l.values(block(i, "mem_conv.weight"), n.Convolution, 3*width)
 	}
-	if n.LayerSteps && n.Depth > 1 {
+	if n.Steps() > 0 {
 		w.Steps = l.values(block(i, "mem_steps.weight"), n.Heads, n.Depth-1)
 	}
 	if l.err != nil {

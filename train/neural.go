@@ -124,7 +124,7 @@ func (m *Model) newInitial(n *Neural, l int, fill func(p *Param, deviation float
 			fill(p, 1/math.Sqrt(float64(n.Width(i-1))))
 		}
 	}
-	if n.steps() {
+	if n.Steps() > 0 {
 		p := m.param(block(l, "mem_steps.weight"), n.Depth-1, n.Heads)
 		for i := range p.Values {
 			p.Values[i] = beginPart
@@ -133,9 +133,6 @@ func (m *Model) newInitial(n *Neural, l int, fill func(p *Param, deviation float
 }
 
 func initialName(layer int) string { return fmt.Sprintf("mem_initial.%d.weight", layer) }
-
-// steps reports whether hidden layers have parts of the step of their own.
-func (n *Neural) steps() bool { return n.LayerSteps && n.Depth > 1 }
 
 // neural adds what the memory of a layer reads.
 func (b *builder) neural(x *gorgonia.Node, l, length int) *gorgonia.Node {
@@ -153,7 +150,7 @@ func (b *builder) neural(x *gorgonia.Node, l, length int) *gorgonia.Node {
 	for i := range n.Depth {
 		learned = append(learned, of(initialName(i)))
 	}
-	if n.steps() {
+	if n.Steps() > 0 {
 		learned = append(learned, of("mem_steps.weight"))
 	}
 	read := b.next(func() (*gorgonia.Node, error) {

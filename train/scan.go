@@ -60,9 +60,6 @@ func checkNeural(m neural.Config) error {
 	return nil
 }
 
-// steps reports whether hidden layers have steps of their own.
-func (s *scan) steps() bool { return s.m.LayerSteps && s.m.Depth > 1 }
-
 func (s *scan) shape(in []tensor.Shape) (tensor.Shape, error) {
 	if err := checkNeural(s.m); err != nil {
 		return nil, err
@@ -71,7 +68,7 @@ func (s *scan) shape(in []tensor.Shape) (tensor.Shape, error) {
 	for range s.m.Depth {
 		dims = append(dims, 3)
 	}
-	if s.steps() {
+	if s.m.Steps() > 0 {
 		dims = append(dims, 2)
 	}
 	if err := wantDims(in, dims...); err != nil {
@@ -91,7 +88,7 @@ func (s *scan) shape(in []tensor.Shape) (tensor.Shape, error) {
 			return nil, fmt.Errorf("initial weights of layer %d are %v, want %v", l, in[2+l], want)
 		}
 	}
-	if want := s.stepsShape(); s.steps() && !in[2+s.m.Depth].Eq(want) {
+	if want := s.stepsShape(); s.m.Steps() > 0 && !in[2+s.m.Depth].Eq(want) {
 		return nil, fmt.Errorf("steps are %v, want %v", in[2+s.m.Depth], want)
 	}
 	return tensor.Shape{in[0][0], s.m.Heads * s.m.Dim}, nil
@@ -117,7 +114,7 @@ func (s *scan) input(in []operand, text, head int) scanInput {
 	for l := range s.m.Depth {
 		n, part := s.m.Width(l)*s.m.Width(l-1), float32(1)
 		x.initial = append(x.initial, in[2+l].values[head*n:(head+1)*n])
-		if s.steps() && l < s.m.Depth-1 {
+		if s.m.Steps() > 0 && l < s.m.Depth-1 {
 			part = float32(sigmoid(float64(in[2+s.m.Depth].values[l*s.m.Heads+head])))
 		}
 		x.parts = append(x.parts, part)

@@ -112,7 +112,7 @@ func (g *scanToRows) finish(sp *scanSpace, in scanInput, text int) {
 		to := g.parts[l][(text*s.m.Heads+in.head)*len(d.initial):][:len(d.initial)]
 		copy(to, d.initial)
 		s.c.Impl.Axpy(1, d.state[:len(to)], to)
-		if s.steps() && l < s.m.Depth-1 {
+		if s.m.Steps() > 0 && l < s.m.Depth-1 {
 			part := float64(in.parts[l])
 			g.parts[s.m.Depth][(text*(s.m.Depth-1)+l)*s.m.Heads+in.head] = float32(d.part * part * (1 - part))
 		}

@@ -93,8 +93,8 @@ func (c *Config) Width(i int) int {
 	return c.Dim
 }
 
-// steps is the number of hidden layers of heads with steps of their own.
-func (c *Config) steps() int {
+// Steps is the number of hidden layers of heads with steps of their own.
+func (c *Config) Steps() int {
 	if !c.LayerSteps {
 		return 0
 	}

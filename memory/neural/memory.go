@@ -49,7 +49,7 @@ func New(c Config, w Weights) (*Memory, error) {
 	if want := parts * c.Heads * c.Dim * c.Convolution; len(w.Convolution) != want {
 		return nil, fmt.Errorf("neural: %d taps of convolutions, want %d", len(w.Convolution), want)
 	}
-	if want := c.steps(); len(w.Steps) != want {
+	if want := c.Steps(); len(w.Steps) != want {
 		return nil, fmt.Errorf("neural: steps of %d hidden layers of heads, want %d", len(w.Steps), want)
 	}
 	m.steps = make([]float32, c.Depth*c.Heads)

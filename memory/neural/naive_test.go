@@ -295,7 +295,7 @@ func random(t testing.TB, c Config, n int) (*Memory, Weights, Rows) {
 	for i := range c.Depth {
 		w.Initial = append(w.Initial, normal(c.Heads*c.Width(i)*c.Width(i-1), 1/math.Sqrt(float64(c.Width(i-1)))))
 	}
-	w.Steps = normal(c.steps(), 1)
+	w.Steps = normal(c.Steps(), 1)
 	width := c.Heads * c.Dim
 	rows := Rows{Q: normal(n*width, 1), K: normal(n*width, 1), V: normal(n*width, 0.3), Gates: normal(n*3*c.Heads, 2), Out: normal(n*width, 1)}
 	m, err := New(c, w)
