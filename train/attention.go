@@ -135,28 +135,23 @@ func (a *attention) run(out []float32, in []operand) error {
 func (*attention) differentiable() []bool { return []bool{true} }
 
 func (a *attention) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return collect(lazy(&attentionToInput{attention: newAttention(a.c, a.h, a.s)}, in[0], grad))
+	return collect(lazy(attentionToInput{of: newAttention(a.c, a.h, a.s)}, in[0], grad))
 }
 
 // attentionToInput is the gradient with respect to queries, keys and values, from these and grad.
 type attentionToInput struct {
-	*attention
-	none terminal
+	terminal
+	of *attention
 }
 
-func (*attentionToInput) String() string { return "attention to its input" }
+func (attentionToInput) String() string { return "attention to its input" }
 
-func (*attentionToInput) shape(in []tensor.Shape) (tensor.Shape, error) { return in[0], nil }
-
-func (a *attentionToInput) differentiable() []bool { return a.none.differentiable() }
-
-func (a *attentionToInput) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return a.none.gradients(in, grad)
-}
+func (attentionToInput) shape(in []tensor.Shape) (tensor.Shape, error) { return in[0], nil }
 
 // run has for a tile with weights P, and G the rows of grad: to values PᵀG; to weights D = G·Vᵀ, hence to scores
 // P∘(D − Σ P∘D), or what groupedToScores makes of them; from there to queries and keys by their product.
-func (a *attentionToInput) run(out []float32, in []operand) error {
+func (g attentionToInput) run(out []float32, in []operand) error {
+	a := g.of
 	n, dim, impl := a.h.width(), a.h.Dim, a.c.Impl
 	ld, scale := 3*n, float32(1/math.Sqrt(float64(a.h.Dim)))
 	clear(out)

@@ -57,9 +57,9 @@ func (f fuse) shape(in []tensor.Shape) (tensor.Shape, error) {
 	return in[1], nil
 }
 
-// empty says whether a row has no memory yet.
-func (f fuse) empty(row int, in []operand) bool {
-	return len(in) < 4 && !f.f.Zeroed || row%f.f.Length < f.f.Empty
+// empty says whether a row has no memory yet. With two paths none has, unless it counts as zeros.
+func (f fuse) empty(row, paths int) bool {
+	return paths < 3 && !f.f.Zeroed || row%f.f.Length < f.f.Empty
 }
 
 // lambda returns the weights of a head's paths, which it multiplies in a row.
@@ -81,7 +81,7 @@ func (f fuse) run(out []float32, in []operand) error {
 	dim := n / f.f.Heads
 	return f.c.each(in[1].shape[0], 32, func(_ *kernels.Worker, from, to int) {
 		for row := from; row < to; row++ {
-			empty := f.empty(row, in)
+			empty := f.empty(row, len(in)-1)
 			for h := range f.f.Heads {
 				at := row*n + h*dim
 				var memory []float32
@@ -98,17 +98,17 @@ func (fuse) differentiable() []bool { return []bool{true, true, true, true} }
 
 func (f fuse) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 	with := append(append(gorgonia.Nodes{}, in...), grad)
-	all := []func() (*gorgonia.Node, error){lazy(&fuseToWeights{fuse: f}, with...)}
+	all := []func() (*gorgonia.Node, error){lazy(&fuseToWeights{of: f}, with...)}
 	for path := range in[1:] {
-		all = append(all, lazy(fuseToPath{fuse: f, path: path, paths: len(in) - 1}, in[0], grad))
+		all = append(all, lazy(fuseToPath{of: f, path: path, paths: len(in) - 1}, in[0], grad))
 	}
 	return collect(all...)
 }
 
 // fuseToPath is the gradient multiplied by the path's λ.
 type fuseToPath struct {
-	fuse
-	none        terminal
+	terminal
+	of          fuse
 	path, paths int
 }
 
@@ -116,24 +116,19 @@ func (fuseToPath) String() string { return "fusion to a path" }
 
 func (fuseToPath) shape(in []tensor.Shape) (tensor.Shape, error) { return in[1], nil }
 
-func (p fuseToPath) differentiable() []bool { return p.none.differentiable() }
-
-func (p fuseToPath) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return p.none.gradients(in, grad)
-}
-
 func (p fuseToPath) run(out []float32, in []operand) error {
-	w, err := fifo.NewFusion(in[0].values, p.f.Heads, p.f.Renormalize)
+	f := p.of
+	w, err := fifo.NewFusion(in[0].values, f.f.Heads, f.f.Renormalize)
 	if err != nil {
 		return err
 	}
 	n := in[1].shape[1]
-	dim := n / p.f.Heads
-	return p.c.each(in[1].shape[0], 32, func(_ *kernels.Worker, from, to int) {
+	dim := n / f.f.Heads
+	return f.c.each(in[1].shape[0], 32, func(_ *kernels.Worker, from, to int) {
 		for row := from; row < to; row++ {
-			empty := p.paths < 3 && !p.f.Zeroed || row%p.f.Length < p.f.Empty
-			for h := range p.f.Heads {
-				by := p.lambda(w, h, empty)[p.path]
+			empty := f.empty(row, p.paths)
+			for h := range f.f.Heads {
+				by := f.lambda(w, h, empty)[p.path]
 				if empty && p.path == 2 {
 					by = 0
 				}
@@ -149,8 +144,8 @@ func (p fuseToPath) run(out []float32, in []operand) error {
 // fuseToWeights has, for the products s of paths and gradients, λ∘(s − Σ λ∘s), from weights, paths and grad: for rows with a
 // memory and those without.
 type fuseToWeights struct {
-	fuse
-	none  terminal
+	terminal
+	of    fuse
 	parts []float32
 	sums  []float32 // [2, heads, 3], first of rows with a memory
 }
@@ -159,26 +154,21 @@ func (*fuseToWeights) String() string { return "fusion to its weights" }
 
 func (*fuseToWeights) shape(in []tensor.Shape) (tensor.Shape, error) { return in[0], nil }
 
-func (f *fuseToWeights) differentiable() []bool { return f.none.differentiable() }
-
-func (f *fuseToWeights) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return f.none.gradients(in, grad)
-}
-
-func (f *fuseToWeights) run(out []float32, in []operand) error {
+func (t *fuseToWeights) run(out []float32, in []operand) error {
+	f := t.of
 	heads, n := f.f.Heads, in[1].shape[1]
 	w, err := fifo.NewFusion(in[0].values, heads, f.f.Renormalize)
 	if err != nil {
 		return err
 	}
-	if f.sums == nil {
-		f.sums = make([]float32, 2*heads*3)
+	if t.sums == nil {
+		t.sums = make([]float32, 2*heads*3)
 	}
 	paths, grad, dim := in[1:len(in)-1], in[len(in)-1].values, n/heads
-	err = f.c.sums(f.sums, in[1].shape[0], &f.parts, func(part []float32, from, to int) {
+	err = f.c.sums(t.sums, in[1].shape[0], &t.parts, func(part []float32, from, to int) {
 		for row := from; row < to; row++ {
 			to, read := part, paths
-			if f.empty(row, in[:len(in)-1]) {
+			if f.empty(row, len(paths)) {
 				to, read = part[heads*3:], paths[:2]
 			}
 			for h := range heads {
@@ -191,7 +181,7 @@ func (f *fuseToWeights) run(out []float32, in []operand) error {
 	})
 	clear(out)
 	for i := range 2 * heads {
-		h, sums := i%heads, f.sums[i*3:]
+		h, sums := i%heads, t.sums[i*3:]
 		l, mean := f.lambda(w, h, i >= heads), float32(0)
 		for k, by := range l {
 			mean += by * sums[k]

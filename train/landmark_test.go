@@ -81,7 +81,7 @@ func TestGroupedSoftmaxIsTheEngines(t *testing.T) {
 				}
 				grad := operand{shape: []int{texts * shape.rows, n}, values: someValues(r, texts*shape.rows*n)}
 				a := newAttention(c, h, Sight{Landmark: shape.block})
-				got, toInput := runAlone(t, a, x), runAlone(t, &attentionToInput{attention: a}, x, grad)
+				got, toInput := runAlone(t, a, x), runAlone(t, attentionToInput{of: a}, x, grad)
 				landmark := make([]bool, shape.rows)
 				for i := range landmark {
 					landmark[i] = i%(shape.block+1) == shape.block

@@ -55,33 +55,28 @@ func (p poolMeans) run(out []float32, in []operand) error {
 func (poolMeans) differentiable() []bool { return []bool{true} }
 
 func (p poolMeans) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return collect(lazy(poolMeansToInput{poolMeans: p, of: in[0].Shape().Clone()}, grad))
+	return collect(lazy(poolMeansToInput{of: p, input: in[0].Shape().Clone()}, grad))
 }
 
 // poolMeansToInput gives each row of a piece its part of the gradient of the mean.
 type poolMeansToInput struct {
-	poolMeans
-	none terminal
-	of   tensor.Shape
+	terminal
+	of    poolMeans
+	input tensor.Shape
 }
 
 func (poolMeansToInput) String() string { return "pool means to its input" }
 
-func (p poolMeansToInput) shape([]tensor.Shape) (tensor.Shape, error) { return p.of, nil }
-
-func (p poolMeansToInput) differentiable() []bool { return p.none.differentiable() }
-
-func (p poolMeansToInput) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return p.none.gradients(in, grad)
-}
+func (p poolMeansToInput) shape([]tensor.Shape) (tensor.Shape, error) { return p.input, nil }
 
 func (p poolMeansToInput) run(out []float32, in []operand) error {
-	d, piece := in[0].shape[1], p.ch.Chunk/p.ch.Slots
+	m := p.of
+	d, piece := in[0].shape[1], m.ch.Chunk/m.ch.Slots
 	clear(out)
-	return p.c.each(in[0].shape[0], 16, func(_ *kernels.Worker, from, to int) {
+	return m.c.each(in[0].shape[0], 16, func(_ *kernels.Worker, from, to int) {
 		for s := from; s < to; s++ {
 			for i := range piece {
-				p.c.Impl.Axpy(1/float32(piece), in[0].values[s*d:(s+1)*d], out[(p.first(s)+i)*d:][:d])
+				m.c.Impl.Axpy(1/float32(piece), in[0].values[s*d:(s+1)*d], out[(m.first(s)+i)*d:][:d])
 			}
 		}
 	})
