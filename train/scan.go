@@ -288,13 +288,10 @@ func (s *scan) activate(sp *scanSpace, y *scanLayer, to []float32, rows int) {
 }
 
 // unit brings a vector to length 1, and returns by what it was multiplied for this; 0 if it was too short.
-func (s *scan) unit(x []float32) (scale float32) {
-	length := math.Sqrt(float64(s.c.Impl.Dot(x, x)))
-	scale = float32(1 / max(length, shortest))
-	for i := range x {
-		x[i] *= scale
-	}
-	if length < shortest {
+func (s *scan) unit(x []float32) float32 {
+	scale, unit := s.c.toUnit(x)
+	times(x, scale)
+	if !unit {
 		return 0
 	}
 	return scale
@@ -314,9 +311,7 @@ func (s *scan) goBack(w *kernels.Worker, sp *scanSpace, y, next *scanLayer) {
 		back, e, h := y.back[i*y.out:][:y.out], y.errors[i*y.out:][:y.out], next.inputs[(n+i)*y.out:][:y.out]
 		s.unbounded(e, back, h, y, i)
 		if by := s.bound(e); by < 1 {
-			for j := range e {
-				e[j] *= by
-			}
+			times(e, by)
 		}
 	}
 }

@@ -45,19 +45,17 @@ func (u unitHeads) each(out, values []float32, body func(at int)) error {
 	})
 }
 
-// scale returns what a vector is multiplied by, and whether that makes its length 1.
-func (u unitHeads) scale(x []float32) (by float32, unit bool) {
-	length := math.Sqrt(float64(u.c.Impl.Dot(x, x)))
+// toUnit returns what a vector is multiplied by, and whether that makes its length 1.
+func (c Compute) toUnit(x []float32) (by float32, unit bool) {
+	length := math.Sqrt(float64(c.Impl.Dot(x, x)))
 	return float32(1 / max(length, shortest)), length >= shortest
 }
 
 func (u unitHeads) run(out []float32, in []operand) error {
 	return u.each(out, in[0].values, func(at int) {
 		x := out[at : at+u.h.Dim]
-		by, _ := u.scale(x)
-		for i := range x {
-			x[i] *= by
-		}
+		by, _ := u.c.toUnit(x)
+		times(x, by)
 	})
 }
 
@@ -80,7 +78,7 @@ func (unitHeadsToInput) shape(in []tensor.Shape) (tensor.Shape, error) { return 
 func (u unitHeadsToInput) run(out []float32, in []operand) error {
 	return u.of.each(out, in[1].values, func(at int) {
 		x, to := in[0].values[at:at+u.of.h.Dim], out[at:at+u.of.h.Dim]
-		by, unit := u.of.scale(x)
+		by, unit := u.of.c.toUnit(x)
 		if !unit {
 			clear(to)
 			return
