@@ -53,7 +53,7 @@ func fifoQuestions(some func(...int) input) []question {
 	}
 	for _, previous := range []fifo.Previous{fifo.PreviousNewest, fifo.PreviousOldest, fifo.PreviousMean} {
 		for _, kind := range []fifo.Gate{fifo.GateSimple, fifo.GateGRU} {
-			all = append(all, gateQuestion(some, Gate{Kind: kind, Previous: previous}))
+			all = append(all, gateQuestion(some, SlotGate{Kind: kind, Previous: previous}))
 		}
 	}
 	for _, memory := range []bool{false, true} {
@@ -94,7 +94,7 @@ func readQuestion(some func(...int) input, heads int) question {
 }
 
 // gateQuestion goes through the chunks with the slots of both texts, which it picks out of all and puts back.
-func gateQuestion(some func(...int) input, g Gate) question {
+func gateQuestion(some func(...int) input, g SlotGate) question {
 	const d = 5
 	ch := someChunks
 	m := g.Kind.Matrices()
@@ -194,7 +194,7 @@ func TestDetach(t *testing.T) {
 	}
 	ch := someChunks
 	for _, kind := range []fifo.Gate{fifo.GateSimple, fifo.GateGRU} {
-		q := gateQuestion(some, Gate{Kind: kind})
+		q := gateQuestion(some, SlotGate{Kind: kind})
 		// only slots of the second text's third chunk have a part in the sum
 		wide := q.inputs[1].shape[1]
 		d := wide / kind.Matrices()
@@ -207,7 +207,7 @@ func TestDetach(t *testing.T) {
 		}
 		through := q.ask(t, &c, factors).grads[last]
 		q.fused = func(c Compute, in gorgonia.Nodes) (*gorgonia.Node, error) {
-			return c.FifoGate(in[0], in[1], in[2], Gate{Kind: kind, Detach: true}, ch)
+			return c.FifoGate(in[0], in[1], in[2], SlotGate{Kind: kind, Detach: true}, ch)
 		}
 		detached := q.ask(t, &c, factors).grads[last]
 		if !slices.Equal(detached[from*wide:to*wide], through[from*wide:to*wide]) {
@@ -247,13 +247,13 @@ func TestChunksAreRefused(t *testing.T) {
 			return c.PoolQueries(values(rows, 4), values(rows, 4), values(2, 4), ch)
 		}},
 		{"not those of whole texts", func() (*gorgonia.Node, error) {
-			return c.FifoGate(values(13, 4), values(13, 4), values(4, 4), Gate{Kind: fifo.GateSimple}, ch)
+			return c.FifoGate(values(13, 4), values(13, 4), values(4, 4), SlotGate{Kind: fifo.GateSimple}, ch)
 		}},
 		{"gate of kind none", func() (*gorgonia.Node, error) {
-			return c.FifoGate(values(12, 4), values(12, 4), values(4, 4), Gate{Kind: fifo.GateNone}, ch)
+			return c.FifoGate(values(12, 4), values(12, 4), values(4, 4), SlotGate{Kind: fifo.GateNone}, ch)
 		}},
 		{"gate of kind gru", func() (*gorgonia.Node, error) {
-			return c.FifoGate(values(12, 4), values(12, 4), values(4, 4), Gate{Kind: fifo.GateGRU}, ch)
+			return c.FifoGate(values(12, 4), values(12, 4), values(4, 4), SlotGate{Kind: fifo.GateGRU}, ch)
 		}},
 		{"want (12, 4)", func() (*gorgonia.Node, error) {
 			return c.ReadBank(values(rows, 4), values(12, 4), values(11, 4), 2, 1, ch)

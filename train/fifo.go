@@ -165,6 +165,6 @@ func (b *builder) gated(h *gorgonia.Node, ch Chunks, name func(string) string) *
 	}
 	products := b.linear(h, name("gate_w.weight"), name("gate_w.bias"))
 	return b.next(func() (*gorgonia.Node, error) {
-		return b.c.FifoGate(h, products, b.of[name("gate_u.weight")], Gate{f.Gate, f.Previous, f.Detach}, ch)
+		return b.c.FifoGate(h, products, b.of[name("gate_u.weight")], SlotGate{f.Gate, f.Previous, f.Detach}, ch)
 	})
 }

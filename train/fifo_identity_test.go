@@ -21,7 +21,7 @@ func TestGateGradientsAreDifferences(t *testing.T) {
 	}
 	factors := someValues(r, someSlots*d)
 	for _, kind := range []fifo.Gate{fifo.GateGRU, fifo.GateSimple} {
-		g, m := Gate{Kind: kind, Previous: fifo.PreviousNewest}, kind.Matrices()
+		g, m := SlotGate{Kind: kind, Previous: fifo.PreviousNewest}, kind.Matrices()
 		gate := gateQuestion(some, g)
 		q := question{
 			"gate", []input{some(someSlots, d), some(m*d, d), some(m * d), some(m*d, d)},

@@ -11,8 +11,8 @@ import (
 	"github.com/mneme-lm/mneme/memory/fifo"
 )
 
-// Gate says how summaries become slots, as in package fifo.
-type Gate struct {
+// SlotGate says how summaries become slots, as in package fifo.
+type SlotGate struct {
 	Kind     fifo.Gate // but GateNone, by which summaries are slots
 	Previous fifo.Previous
 	Detach   bool // gradients do not go from a slot to those that it was mixed with
@@ -20,14 +20,14 @@ type Gate struct {
 
 // FifoGate returns the slots [slots, d] that summaries h [slots, d] become, chunk after chunk of a text, by gates with matrices
 // u [m·d, d] for the slots that are there, from w [slots, m·d], the products W h + b. Only the simple gate looks at h itself.
-func (c Compute) FifoGate(h, w, u *gorgonia.Node, g Gate, ch Chunks) (*gorgonia.Node, error) {
+func (c Compute) FifoGate(h, w, u *gorgonia.Node, g SlotGate, ch Chunks) (*gorgonia.Node, error) {
 	return apply(&fifoGate{c: c, g: g, ch: ch}, h, w, u)
 }
 
 // fifoGate goes through the chunks one by one, those of all texts at once: what it holds of a chunk are rows of texts.
 type fifoGate struct {
 	c  Compute
-	g  Gate
+	g  SlotGate
 	ch Chunks
 
 	texts, rows, d int // rows are slots of a chunk in all texts
