@@ -11,7 +11,7 @@ import (
 func Add(impl *kernels.Implementation, q *Queries, view *kvcache.View, p *Params, s *Scratch) {
 	more := s.full(impl, q, view, p)
 	n := len(q.Positions) * q.Heads
-	total := NewPartial(room(&s.before, PartialFloats(n, view.ValueDim)), n, view.ValueDim)
+	total := NewPartial(kernels.Grow(&s.before, PartialFloats(n, view.ValueDim)), n, view.ValueDim)
 	total.clear()
 	for i := range q.Positions {
 		for h := range q.Heads {

@@ -70,9 +70,9 @@ func (c *choice) others(k int, opened []int32) []int32 {
 // estimate has clusters estimated, whose scores the choice has.
 func (o *Opened) estimate(impl *kernels.Implementation, c *choice, clusters []int32, index *kvcache.IndexView, p *Params, s *Scratch) {
 	m, dim := len(c.scores)/c.stride, index.Blocks.ValueDim
-	o.estimated = NewPartial(room(&o.memory, PartialFloats(m, dim)), m, dim)
+	o.estimated = NewPartial(kernels.Grow(&o.memory, PartialFloats(m, dim)), m, dim)
 	o.estimated.clear()
-	sizes := room(&c.sizes, index.Blocks.Rows())
+	sizes := kernels.Grow(&c.sizes, index.Blocks.Rows())
 	for _, j := range clusters {
 		from, to := index.Rows(int(j))
 		sizes[j] = int32(to - from)

@@ -43,7 +43,7 @@ type estimate struct {
 func (m *estimate) run(impl *kernels.Implementation, e *Estimation, chosen []int32, p *Params, to *Partial, s *Scratch) {
 	m.gather(impl, e, chosen)
 	n := kernels.WholeGroups(len(chosen))
-	weights := room(&m.weights, len(to.sum)*n)
+	weights := kernels.Grow(&m.weights, len(to.sum)*n)
 	for h := range to.sum {
 		w := weights[h*n : (h+1)*n]
 		m.score(impl, w[:len(chosen)], e.Scores[h*e.Stride:], chosen, p)

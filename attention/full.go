@@ -165,7 +165,7 @@ func (s *Scratch) span(impl *kernels.Implementation, q *Queries, view *kvcache.V
 	n := kernels.WholeGroups(high - low)
 	valueSize := view.ValueBytes
 	m := len(q.Positions) * q.Heads
-	scores := room(&s.scores, m*max(n, kvcache.PageRows))[:m*n] // a page's at once: the next token has one row more
+	scores := kernels.Grow(&s.scores, m*max(n, kvcache.PageRows))[:m*n] // a page's at once: the next token has one row more
 	s.product(impl, q, view, span, low, n, scores, n)
 	if q.Kept != nil {
 		for h := range m {

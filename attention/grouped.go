@@ -72,9 +72,9 @@ func (s *GroupedScratch) weigh(impl *kernels.Implementation, w, scores []float32
 	own := g.block[i]
 	from, to := g.tokens(own, i)
 	tokens := to - from
-	x, y := room(&s.from, own+tokens), room(&s.to, kernels.WholeGroups(max(own+tokens, g.longest)))
+	x, y := kernels.Grow(&s.from, own+tokens), kernels.Grow(&s.to, kernels.WholeGroups(max(own+tokens, g.longest)))
 	copy(x, scores[from:to])
-	gates, by := x[tokens:], room(&s.by, own)
+	gates, by := x[tokens:], kernels.Grow(&s.by, own)
 	for b := range by {
 		first, end := g.tokens(b, i)
 		n := kernels.WholeGroups(end - first)
@@ -105,7 +105,7 @@ func (s *GroupedScratch) backward(impl *kernels.Implementation, d, w []float32, 
 	own := g.block[i]
 	from, to := g.tokens(own, i)
 	all := impl.Dot(w[from:to], d[from:to])
-	gates := room(&s.by, own)
+	gates := kernels.Grow(&s.by, own)
 	for b := range gates {
 		first, end := g.tokens(b, i)
 		gates[b] = total(w[first:end])
@@ -181,12 +181,4 @@ func multiply(x []float32, by float32) {
 	for j := range x {
 		x[j] *= by
 	}
-}
-
-// room returns n values, with whatever was in them, of memory that grows as it is needed.
-func room[T any](p *[]T, n int) []T {
-	if cap(*p) < n {
-		*p = make([]T, n)
-	}
-	return (*p)[:n]
 }

@@ -57,7 +57,7 @@ func (t *GroupedText) Backward(impl *kernels.Implementation, d *GroupedGradients
 	t.pieces(kvHead, func(p *groupedPiece) {
 		p.weights(impl, s)
 		out := dOut[p.out():]
-		s.d = room(&s.d, p.rows()*p.to)
+		s.d = kernels.Grow(&s.d, p.rows()*p.to)
 		impl.Gemm(&kernels.Gemm{ // dW = dOut·Vᵀ
 			TransB: true, M: p.rows(), N: p.to, K: t.ValueDim, Alpha: 1, A: out, LDA: outStride, B: p.v, LDB: vStride, C: s.d, LDC: p.to,
 		}, s.kernels)
@@ -134,7 +134,7 @@ func (p *groupedPiece) out() int { return (p.from*p.Heads + p.head) * p.ValueDim
 
 // weights makes s.w the piece's weights, [rows, to].
 func (p *groupedPiece) weights(impl *kernels.Implementation, s *GroupedScratch) {
-	s.w = room(&s.w, p.rows()*p.to)
+	s.w = kernels.Grow(&s.w, p.rows()*p.to)
 	impl.Gemm(&kernels.Gemm{
 		TransB: true, M: p.rows(), N: p.to, K: p.KeyDim, Alpha: p.Scale, A: p.Q[p.query():], LDA: p.Heads * p.KeyDim,
 		B: p.k, LDB: p.KVHeads * p.KeyDim, C: s.w, LDC: p.to,

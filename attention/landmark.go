@@ -118,7 +118,7 @@ func (r *Reading) Score(impl *kernels.Implementation, query, scores []float32, s
 		return
 	}
 	recent := r.Stored - r.Slots.Slots() + 1 // the first block that is not in slot 0
-	turned := room(&s.signed, len(query))
+	turned := kernels.Grow(&s.signed, len(query))
 	for block := 0; block < r.Stored; {
 		end := block + 1
 		if block < recent {
@@ -182,7 +182,7 @@ func (r *Reading) fold(impl *kernels.Implementation, query []float32, first, pos
 // block's landmark, if that is before end.
 func (r *Reading) rows(impl *kernels.Implementation, query []float32, from, to, end, position int, t *Partial, p *Params, s *Scratch) (gate float32) {
 	n := to - from
-	scores := room(&s.signed, kernels.WholeGroups(end-from))
+	scores := kernels.Grow(&s.signed, kernels.WholeGroups(end-from))
 	r.score(impl, query, from, end, position, scores, s)
 	if end > to {
 		gate = p.scaled(impl, scores[n], s)
@@ -223,7 +223,7 @@ func (s *Scratch) scoreRows(impl *kernels.Implementation, query []float32, view 
 			s.turn.First += at - from - (in - low)
 			by = &s.turn
 		}
-		out := room(&s.scores, kvcache.PageRows)[:whole]
+		out := kernels.Grow(&s.scores, kvcache.PageRows)[:whole]
 		impl.Scores(out, whole, query, view.KeyDim, span.Keys[low*size:(low+whole)*size], view.Type, whole, by, s.kernels)
 		copy(scores[at-from:at-from+n], out[in-low:])
 		at += n

@@ -132,7 +132,7 @@ func NewScratch(k *kernels.Scratch) *Scratch { return &Scratch{kernels: k} }
 
 // partial makes an empty Partial in memory of the scratch's.
 func (s *Scratch) partial(p *[]float32, queries int, view *kvcache.View) Partial {
-	t := NewPartial(room(p, PartialFloats(queries, view.ValueDim)), queries, view.ValueDim)
+	t := NewPartial(kernels.Grow(p, PartialFloats(queries, view.ValueDim)), queries, view.ValueDim)
 	t.clear()
 	return t
 }
@@ -143,7 +143,7 @@ func (s *Scratch) pack(q *Queries, view *kvcache.View) {
 	if len(q.Positions) == 1 {
 		s.queries = q.Q[:n]
 	} else {
-		s.queries = room(&s.packed, len(q.Positions)*n)
+		s.queries = kernels.Grow(&s.packed, len(q.Positions)*n)
 		for i := range q.Positions {
 			copy(s.queries[i*n:(i+1)*n], q.Q[i*q.QStride:])
 		}

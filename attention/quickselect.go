@@ -3,6 +3,8 @@ package attention
 import (
 	"math/bits"
 	"slices"
+
+	"github.com/mneme-lm/mneme/kernels"
 )
 
 // heapShare is how many times as many blocks as are chosen there have to be for a heap to be used.
@@ -20,7 +22,7 @@ func (s *Selector) Quickselect(dst []int32, scores []float32, k int) []int32 {
 	if k <= 0 || k >= len(scores) || !tied(scores, dst[had:]) {
 		return dst
 	}
-	q := quickselect{scores: scores, order: room(&s.order, len(scores))}
+	q := quickselect{scores: scores, order: kernels.Grow(&s.order, len(scores))}
 	for i := range q.order {
 		q.order[i] = int32(i)
 	}

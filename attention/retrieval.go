@@ -195,7 +195,7 @@ func (s *Scratch) choice(r *Retrieval, q *Queries, view *kvcache.View) *choice {
 	}
 	// The largest product of a query with any key within bounds is Σ max(q·most, q·least), that of (q⁺, q⁻) with both.
 	m := len(s.queries) / c.dim
-	c.queries = room(&s.signed, 2*len(s.queries))
+	c.queries = kernels.Grow(&s.signed, 2*len(s.queries))
 	for i := range m {
 		to := c.queries[2*i*c.dim:]
 		for d, v := range s.queries[i*c.dim : (i+1)*c.dim] {

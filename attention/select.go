@@ -3,6 +3,8 @@ package attention
 import (
 	"math"
 	"slices"
+
+	"github.com/mneme-lm/mneme/kernels"
 )
 
 // Selector chooses blocks, in memory that it reuses from call to call. One thread uses it at a time. The zero Selector is ready
@@ -34,7 +36,7 @@ func (s *Selector) Top(dst []int32, scores []float32, k int) []int32 {
 	if k <= 0 {
 		return dst
 	}
-	ranks := room(&s.ranks, 2*k+selectRoom)
+	ranks := kernels.Grow(&s.ranks, 2*k+selectRoom)
 	next := max(0, n-len(ranks)) // blocks from next on have been looked at
 	have := n - next
 	for i := range have {
@@ -104,7 +106,7 @@ func scoreOf(rank uint64) float32 {
 
 // keep brings the k largest ranks to the front, in the order in which they are, and returns the least of them.
 func (s *Selector) keep(ranks []uint64, k int) uint64 {
-	x := room(&s.sorted, len(ranks))
+	x := kernels.Grow(&s.sorted, len(ranks))
 	copy(x, ranks)
 	least := kth(x, k)
 	kept := 0

@@ -111,7 +111,7 @@ func (s *Selector) Select(impl *kernels.Implementation, dst []int32, b *BlockSco
 
 // pool returns what blocks are ranked by for several queries.
 func (s *Selector) pool(impl *kernels.Implementation, b *BlockScores, first, step, count int, sum bool) []float32 {
-	pooled, soft := room(&s.pooled, b.Blocks), room(&s.soft, kernels.WholeGroups(b.Blocks))
+	pooled, soft := kernels.Grow(&s.pooled, b.Blocks), kernels.Grow(&s.soft, kernels.WholeGroups(b.Blocks))
 	clear(pooled)
 	for i := range count {
 		by := s.shares(impl, soft, b.of(first+i*step), b.Scale)
@@ -131,7 +131,7 @@ func (s *Selector) shares(impl *kernels.Implementation, soft, scores []float32, 
 	if by = softmax(impl, soft, scores, scale); by == by {
 		return by
 	}
-	numbers := room(&s.numbers, len(scores))
+	numbers := kernels.Grow(&s.numbers, len(scores))
 	for j, v := range scores {
 		if v != v {
 			v = hidden

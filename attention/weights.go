@@ -30,7 +30,7 @@ func Weights(impl *kernels.Implementation, q *Queries, view *kvcache.View, limit
 		part := *q
 		part.Q, part.Positions = q.Q[first*q.QStride:], q.Positions[first:min(first+rows, len(q.Positions))]
 		s.pack(&part, view)
-		scores := room(&s.scores, len(part.Positions)*q.Heads*width)
+		scores := kernels.Grow(&s.scores, len(part.Positions)*q.Heads*width)
 		s.score(impl, &part, view, scores, width, n)
 		s.weights(impl, &part, view, first, n, scores, width, p, each)
 	}

@@ -10,20 +10,21 @@ type Scratch struct {
 
 // Floats returns n float32 values with whatever was in them. The next call for floats takes them back.
 func (s *Scratch) Floats(n int) []float32 {
-	if cap(s.values) < n {
-		s.values = make([]float32, n)
+	return Grow(&s.values, n)
+}
+
+// Grow makes p n elements long, which hold whatever was in them, or in memory of their own, and returns them.
+func Grow[T any](p *[]T, n int) []T {
+	if cap(*p) < n {
+		*p = make([]T, n)
 	}
-	return s.values[:n]
+	*p = (*p)[:n]
+	return *p
 }
 
 // unpacked returns room for a row of n quantized weights (see unpackRow).
 func (s *Scratch) unpacked(n int) (q []int8, scales, mins []float32) {
 	groups := n / groupLen
-	if cap(s.bytes) < n {
-		s.bytes = make([]int8, n)
-	}
-	if cap(s.scales) < 2*groups {
-		s.scales = make([]float32, 2*groups)
-	}
-	return s.bytes[:n], s.scales[:groups], s.scales[groups : 2*groups]
+	scales = Grow(&s.scales, 2*groups)
+	return Grow(&s.bytes, n), scales[:groups], scales[groups:]
 }

@@ -56,7 +56,7 @@ func (w *summarizer) cluster() error {
 // values.
 func (m *clustering) find(w *summarizer, first, n int) (*cluster.Clusters, error) {
 	p, c := &w.list.wide, &w.cfg
-	m.keys = sized(m.keys, n*c.KeyDim)
+	kernels.Grow(&m.keys, n*c.KeyDim)
 	err := p.pieces(first, n, func(keys, _ []byte, at, rows int) error {
 		w.impl.WidenKeys(m.keys[at*c.KeyDim:][:rows*c.KeyDim], keys, c.Type, c.KeyDim, rows)
 		return nil
@@ -68,8 +68,7 @@ func (m *clustering) find(w *summarizer, first, n int) (*cluster.Clusters, error
 	if err != nil {
 		return nil, err
 	}
-	m.sums = sized(m.sums, found.Len()*kernels.ValueWidth(c.ValueDim))
-	clear(m.sums)
+	clear(kernels.Grow(&m.sums, found.Len()*kernels.ValueWidth(c.ValueDim)))
 	return found, p.pieces(first, n, func(_, values []byte, at, _ int) error {
 		return found.SumValues(w.impl, m.sums, values, c.Type, c.ValueDim, at, &m.kernels)
 	})
@@ -78,7 +77,9 @@ func (m *clustering) find(w *summarizer, first, n int) (*cluster.Clusters, error
 // encode makes the summaries of clusters of the rows from number first on what a pool's pages hold.
 func (m *clustering) encode(found *cluster.Clusters, first, valueDim int, pool *pool) error {
 	n, width := found.Len(), kernels.ValueWidth(valueDim)
-	m.first, m.keyBytes, m.valueBytes = sized(m.first, n), sized(m.keyBytes, n*pool.key), sized(m.valueBytes, n*pool.value)
+	kernels.Grow(&m.first, n)
+	kernels.Grow(&m.keyBytes, n*pool.key)
+	kernels.Grow(&m.valueBytes, n*pool.value)
 	for j := range n {
 		m.first[j] = int32(first) + found.First[j]
 		m.key = append(m.key[:0], found.Centroid(j)...)
@@ -109,14 +110,6 @@ func (p *part) pieces(first, n int, f func(keys, values []byte, at, rows int) er
 		at += rows
 	}
 	return nil
-}
-
-// sized is x with n values of any kind, in its own memory if there is room.
-func sized[T any](x []T, n int) []T {
-	if cap(x) < n {
-		return make([]T, n)
-	}
-	return x[:n]
 }
 
 // uncluster forgets the clusters of segments with rows beyond the first n. The first rows, those that stay, are brought back

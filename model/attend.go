@@ -78,7 +78,7 @@ func (a *attending) resize(m *Model, rows []Row, threads int) {
 		for a.retrieves && len(a.openings) < len(a.tiles)*m.KVHeads {
 			a.openings = append(a.openings, attention.Opened{})
 		}
-		grow(&a.partials, len(a.tiles)*m.KVHeads*a.segments*attention.PartialFloats(widest*group, m.ValueDim))
+		kernels.Grow(&a.partials, len(a.tiles)*m.KVHeads*a.segments*attention.PartialFloats(widest*group, m.ValueDim))
 	}
 }
 
@@ -122,7 +122,7 @@ func encodeRow(memory *[]byte, t quant.Type, x []float32) ([]byte, error) {
 			return nil, fmt.Errorf("dimension %d is %v", i, v)
 		}
 	}
-	grow(memory, n)
+	kernels.Grow(memory, n)
 	return *memory, quant.Encode(t, *memory, x)
 }
 

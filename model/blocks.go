@@ -117,7 +117,7 @@ func (a *attending) weigh(m *Model, rows []Row) {
 	for i := range rows {
 		s := rows[i].Sequence
 		if s.Mass != nil && (i+1 == len(rows) || rows[i+1].Sequence != s) {
-			grow(&s.Mass, m.Layers*m.Heads)
+			kernels.Grow(&s.Mass, m.Layers*m.Heads)
 			last := i
 			if landmark, ok := s.Landmark(); ok && rows[i].Token == landmark && i > 0 && rows[i-1].Sequence == s {
 				last--

@@ -3,6 +3,8 @@ package model
 import (
 	"math"
 	"slices"
+
+	"github.com/mneme-lm/mneme/kernels"
 )
 
 // routing says which experts see which rows of the batch. A path is one (row, expert) pair; paths are numbered expert by
@@ -21,13 +23,13 @@ type routing struct {
 }
 
 func (r *routing) resize(m *Model, n int) {
-	grow(&r.scores, n*m.Experts)
-	grow(&r.chosen, n*m.ExpertsUsed)
-	grow(&r.weight, n*m.ExpertsUsed)
-	grow(&r.path, n*m.ExpertsUsed)
-	grow(&r.rowOf, n*m.ExpertsUsed)
-	grow(&r.first, m.Experts+1)
-	grow(&r.paths, n*m.ExpertsUsed*m.Embedding)
+	kernels.Grow(&r.scores, n*m.Experts)
+	kernels.Grow(&r.chosen, n*m.ExpertsUsed)
+	kernels.Grow(&r.weight, n*m.ExpertsUsed)
+	kernels.Grow(&r.path, n*m.ExpertsUsed)
+	kernels.Grow(&r.rowOf, n*m.ExpertsUsed)
+	kernels.Grow(&r.first, m.Experts+1)
+	kernels.Grow(&r.paths, n*m.ExpertsUsed*m.Embedding)
 	for i := len(r.number); i < n*m.ExpertsUsed; i++ {
 		r.number = append(r.number, int32(i))
 	}

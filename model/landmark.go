@@ -122,7 +122,7 @@ func (a *attending) chooses(m *Model, rows []Row) {
 		}
 		first = end
 	}
-	grow(&a.picks, size)
+	kernels.Grow(&a.picks, size)
 }
 
 // chooseBlocks has every set of queries that share choose the blocks that they open.
@@ -146,7 +146,7 @@ func (p *pass) chooseSet(l *layer, c *choosing, set int) {
 	m, n := p.model, c.slots.Stored
 	share := c.sequence.landmarks.Share
 	first, step, count := share.Queries(set, c.rows, m.Heads)
-	grow(&p.blockScores, count*n)
+	kernels.Grow(&p.blockScores, count*n)
 	for i := range count {
 		query := first + i*step
 		token, head := query/m.Heads, query%m.Heads

@@ -224,15 +224,15 @@ type learningText struct {
 func (s *learning) resize(m *Model, n int) {
 	width := m.Neural.Heads * m.Neural.Dim
 	for _, p := range []*[]float32{&s.rows.Q, &s.rows.K, &s.rows.V, &s.rows.Out} {
-		grow(p, n*width)
+		kernels.Grow(p, n*width)
 	}
-	grow(&s.rows.Gates, n*3*m.Neural.Heads)
+	kernels.Grow(&s.rows.Gates, n*3*m.Neural.Heads)
 	if s.read == nil {
 		s.read = kernels.NewActivations(0, 0, m.forms)
 	}
 	s.read.Resize(n, width)
 	if m.Neural.Variant.gates() {
-		grow(&s.gate, n*m.Embedding)
+		kernels.Grow(&s.gate, n*m.Embedding)
 	}
 	if m.Neural.Variant == VariantMAC {
 		s.segmenting.resize(m, n)

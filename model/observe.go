@@ -43,7 +43,7 @@ func (a *attending) keep(m *Model, rows []Row) {
 	}
 	if most > 0 {
 		a.keptStride = kernels.WholeGroups(most)
-		grow(&a.kept, n*m.Heads*a.keptStride)
+		kernels.Grow(&a.kept, n*m.Heads*a.keptStride)
 	}
 }
 

@@ -232,8 +232,8 @@ func (p *pass) activatePiece(f gated, pair *gatePair, piece int) {
 	from := piece * p.grain(p.model.FeedForward)
 	to := min(from+p.grain(p.model.FeedForward), p.model.FeedForward)
 	n := p.columns(p.normed, pair.pick)
-	grow(&p.gate, p.model.FeedForward+n*matrixGrain)
-	grow(&p.up, p.model.FeedForward+n*matrixGrain)
+	kernels.Grow(&p.gate, p.model.FeedForward+n*matrixGrain)
+	kernels.Grow(&p.up, p.model.FeedForward+n*matrixGrain)
 	p.multiplyRows(p.normed, product{pair.gate, p.gate, pair.pick}, matrixGrain, from, to)
 	p.multiplyRows(p.normed, product{pair.up, p.up, pair.pick}, matrixGrain, from, to)
 	for c := range n {

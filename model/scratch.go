@@ -44,29 +44,29 @@ func (s *scratch) resize(m *Model, rows []Row, threads int, logits bool) {
 		}
 	}
 	paths := n * max(1, m.ExpertsUsed)
-	grow(&s.hidden, n*m.Embedding)
+	kernels.Grow(&s.hidden, n*m.Embedding)
 	s.normed.Resize(n, m.Embedding)
-	grow(&s.q, n*m.Heads*m.KeyDim)
-	grow(&s.k, n*m.KVHeads*m.KeyDim)
-	grow(&s.v, n*m.KVHeads*m.ValueDim)
+	kernels.Grow(&s.q, n*m.Heads*m.KeyDim)
+	kernels.Grow(&s.k, n*m.KVHeads*m.KeyDim)
+	kernels.Grow(&s.v, n*m.KVHeads*m.ValueDim)
 	s.attended.Resize(n, m.Heads*m.ValueDim)
-	grow(&s.change, n*m.Embedding)
+	kernels.Grow(&s.change, n*m.Embedding)
 	s.inner.Resize(paths, m.FeedForward)
-	grow(&s.cos, n*m.Rope.Dimensions/2)
-	grow(&s.sin, n*m.Rope.Dimensions/2)
+	kernels.Grow(&s.cos, n*m.Rope.Dimensions/2)
+	kernels.Grow(&s.sin, n*m.Rope.Dimensions/2)
 	s.last.Resize(len(s.wanted), m.Embedding)
 	if logits {
-		grow(&s.logits, len(s.wanted)*m.Vocabulary)
+		kernels.Grow(&s.logits, len(s.wanted)*m.Vocabulary)
 	}
 	if m.Fifo.Slots > 0 {
-		grow(&s.fullPath, n*m.Heads*m.ValueDim)
-		grow(&s.memoryPath, n*m.Heads*m.ValueDim)
+		kernels.Grow(&s.fullPath, n*m.Heads*m.ValueDim)
+		kernels.Grow(&s.memoryPath, n*m.Heads*m.ValueDim)
 	}
 	if m.Neural.Persistent > 0 {
-		grow(&s.plain, n*m.Heads*m.KeyDim)
+		kernels.Grow(&s.plain, n*m.Heads*m.KeyDim)
 	}
 	if m.Neural.beside() {
-		grow(&s.sums, n*m.Heads*2)
+		kernels.Grow(&s.sums, n*m.Heads*2)
 	}
 	s.setRows(m, n)
 	s.attending.resize(m, rows, threads)
@@ -83,12 +83,4 @@ func (s *scratch) resize(m *Model, rows []Row, threads int, logits bool) {
 // setRows sets the number of rows that are worked on.
 func (s *scratch) setRows(m *Model, n int) {
 	s.rows, s.normed.Rows, s.inner.Rows = n, n, n*max(1, m.ExpertsUsed)
-}
-
-// grow makes *p n values long, keeping the memory it has if that is enough.
-func grow[T any](p *[]T, n int) {
-	if cap(*p) < n {
-		*p = make([]T, n)
-	}
-	*p = (*p)[:n]
 }

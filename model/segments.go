@@ -36,12 +36,12 @@ type segment struct {
 func (s *segmenting) resize(m *Model, n int) {
 	width := m.Neural.Heads * m.Neural.Dim
 	for _, p := range []*[]float32{&s.learned.Q, &s.learned.K, &s.learned.V, &s.learned.Out} {
-		grow(p, n*width)
+		kernels.Grow(p, n*width)
 	}
-	grow(&s.learned.Gates, n*3*m.Neural.Heads)
-	grow(&s.keys, n*m.KVHeads*m.KeyDim)
-	grow(&s.values, n*m.KVHeads*m.ValueDim)
-	grow(&s.attendedTo, n*m.Embedding)
+	kernels.Grow(&s.learned.Gates, n*3*m.Neural.Heads)
+	kernels.Grow(&s.keys, n*m.KVHeads*m.KeyDim)
+	kernels.Grow(&s.values, n*m.KVHeads*m.ValueDim)
+	kernels.Grow(&s.attendedTo, n*m.Embedding)
 	if s.context == nil {
 		s.context = kernels.NewActivations(0, 0, m.forms)
 	}

@@ -72,27 +72,20 @@ func (s *Scratch) KMeans(impl *kernels.Implementation, keys []float32, n, dim, c
 // room makes room for a segment.
 func (s *Scratch) room(n, dim, clusters int) {
 	padded := kernels.WholeGroups(clusters)
-	resize(&s.rows, n*dim)
-	resize(&s.mean, dim)
-	resize(&s.centroids, clusters*dim)
-	resize(&s.sums, clusters*dim)
-	resize(&s.groups, 4*padded*dim)
-	resize(&s.scores, min(tileRows, n)*padded)
-	resize(&s.sizes, clusters)
-	resize(&s.number, clusters)
+	kernels.Grow(&s.rows, n*dim)
+	kernels.Grow(&s.mean, dim)
+	kernels.Grow(&s.centroids, clusters*dim)
+	kernels.Grow(&s.sums, clusters*dim)
+	kernels.Grow(&s.groups, 4*padded*dim)
+	kernels.Grow(&s.scores, min(tileRows, n)*padded)
+	kernels.Grow(&s.sizes, clusters)
+	kernels.Grow(&s.number, clusters)
 	r := &s.result
 	r.Dim = dim
-	resize(&r.Of, n)
-	resize(&r.Members, n)
-	resize(&r.First, 0)
-	resize(&r.Centroids, 0)
-}
-
-func resize[T any](p *[]T, n int) {
-	if cap(*p) < n {
-		*p = make([]T, n)
-	}
-	*p = (*p)[:n]
+	kernels.Grow(&r.Of, n)
+	kernels.Grow(&r.Members, n)
+	kernels.Grow(&r.First, 0)
+	kernels.Grow(&r.Centroids, 0)
 }
 
 // load makes rows of the keys and takes their mean off.

@@ -21,7 +21,7 @@ func (b *Bank) Read(impl *kernels.Implementation, out []float32, outStride int, 
 		keys, values = b.slots, b.slots
 	}
 	stride := kernels.WholeGroups(n)
-	scores := grow(&s.scores, rows*stride)
+	scores := kernels.Grow(&s.scores, rows*stride)
 	s.gemm(impl, kernels.Gemm{
 		TransB: true, M: rows, N: n, K: dim, Alpha: 1, A: q, LDA: qStride, B: keys[head*dim:], LDB: width, C: scores, LDC: stride,
 	})

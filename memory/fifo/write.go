@@ -30,14 +30,6 @@ func (c *Config) ScratchValues(rows int) int {
 	return scores + (3+c.Gate.Matrices())*c.PerChunk*c.Dim
 }
 
-func grow(p *[]float32, n int) []float32 {
-	if cap(*p) < n {
-		*p = make([]float32, n)
-	}
-	*p = (*p)[:n]
-	return *p
-}
-
 // multiply sets c = beta·c + a·Wᵀ: a is [rows, in], w is [out, in], and the rows of c are stride apart.
 func (s *Scratch) multiply(impl *kernels.Implementation, c []float32, stride int, beta float32, a, w []float32, rows, in int) {
 	s.gemm(impl, kernels.Gemm{
@@ -101,10 +93,10 @@ func (b *Bank) Advance(impl *kernels.Implementation, s *Scratch) {
 // pool returns the summaries of the chunk, [PerChunk, Dim].
 func (b *Bank) pool(impl *kernels.Implementation, s *Scratch) []float32 {
 	n, d, rows := b.PerChunk, b.Dim, b.Chunk
-	pooled := grow(&s.pooled, n*d)
+	pooled := kernels.Grow(&s.pooled, n*d)
 	if b.Pooling == PoolQuery {
 		stride := kernels.WholeGroups(rows)
-		scores := grow(&s.scores, n*stride)
+		scores := kernels.Grow(&s.scores, n*stride)
 		s.multiply(impl, scores, stride, 0, b.queries, b.rows, n, d)
 		weigh(impl, scores, n, rows, 1)
 		s.gemm(impl, kernels.Gemm{M: n, N: d, K: rows, Alpha: 1, A: scores, LDA: stride, B: b.rows, LDB: d, C: pooled, LDC: d})
@@ -118,7 +110,7 @@ func (b *Bank) pool(impl *kernels.Implementation, s *Scratch) []float32 {
 	if b.PoolValue == nil {
 		return pooled
 	}
-	mixed := grow(&s.mixed, n*d)
+	mixed := kernels.Grow(&s.mixed, n*d)
 	s.multiply(impl, mixed, d, 0, pooled, b.PoolValue, n, d)
 	return mixed
 }
@@ -142,7 +134,7 @@ func weigh(impl *kernels.Implementation, scores []float32, rows, n int, scale fl
 // previous returns what the gate mixes the summaries with, [PerChunk, Dim].
 func (b *Bank) previous(impl *kernels.Implementation, s *Scratch) []float32 {
 	groups := b.Slots / b.PerChunk
-	p := grow(&s.before, b.PerChunk*b.Dim)
+	p := kernels.Grow(&s.before, b.PerChunk*b.Dim)
 	clear(p)
 	switch {
 	case b.filled == 0 || b.Gate == GateNone:
@@ -165,7 +157,7 @@ func (b *Bank) gate(impl *kernels.Implementation, h, p []float32, s *Scratch) {
 	}
 	n, d := b.PerChunk, b.Dim
 	width := b.Gate.Matrices() * d
-	gates := grow(&s.gates, n*width)
+	gates := kernels.Grow(&s.gates, n*width)
 	for i := range n {
 		row := gates[i*width : (i+1)*width]
 		clear(row)
@@ -209,7 +201,7 @@ func (b *Bank) projectGroup(impl *kernels.Implementation, g int, s *Scratch) {
 	n, d, width := b.PerChunk, b.Dim, b.Width()
 	slots := b.group(g)
 	if b.SlotNorm != nil {
-		normed := grow(&s.before, n*d)
+		normed := kernels.Grow(&s.before, n*d)
 		for i := range n {
 			impl.RMSNorm(normed[i*d:(i+1)*d], slots[i*d:(i+1)*d], b.SlotNorm, b.Epsilon)
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/mneme-lm/mneme/kernels"
 )
 
 // ErrDiverged is wrapped when values of a memory are not finite any more, or what comes in is not.
@@ -40,11 +42,11 @@ func (m *Memory) Advance(s *Scratch, st *State, h int, rows Rows, pick []int32, 
 		for part, from := range [parts][]float32{rows.Q, rows.K, rows.V} {
 			m.gather(s, x, h, part, part, from, piece)
 		}
-		grow(&s.gates, n)
+		kernels.Grow(&s.gates, n)
 		for i, r := range piece {
 			s.gates[i] = m.gateOf(rows.Gates[int(r)*3*m.Heads:], h)
 		}
-		grow(&s.read, n*m.Dim)
+		kernels.Grow(&s.read, n*m.Dim)
 		if !m.advance(s, st.held, x, s.parts[queries], s.parts[keys], s.parts[values], s.gates, s.read) {
 			return diverged(h)
 		}
@@ -77,8 +79,8 @@ func (m *Memory) advance(s *Scratch, held bool, x *head, q, k, v []float32, gate
 		m.observe(s, x, k, v, q, y, n)
 	}
 	if m.ReadAfter {
-		grow(&s.mixes, n)
-		grow(&s.factors, n*m.Chunk)
+		kernels.Grow(&s.mixes, n)
+		kernels.Grow(&s.factors, n*m.Chunk)
 	}
 	for i, g := range gates {
 		m.weigh(x, g)
@@ -134,12 +136,12 @@ func (m *Memory) finish(s *Scratch, h int, out, read, gates []float32) {
 // length 1.
 func (m *Memory) gather(s *Scratch, x *head, h, part, stream int, from []float32, pick []int32) {
 	n, d := len(pick), m.Dim
-	grow(&s.parts[part], n*d)
+	kernels.Grow(&s.parts[part], n*d)
 	to := s.parts[part]
 	raw, behind := to, 0
 	if m.Convolution > 0 {
 		behind = m.Convolution - 1
-		grow(&s.raw, (behind+n)*d)
+		kernels.Grow(&s.raw, (behind+n)*d)
 		raw = s.raw
 		copy(raw, m.tail(x, stream))
 	}
@@ -170,7 +172,7 @@ func (m *Memory) tail(x *head, stream int) []float32 {
 // convolve sets to[i] = Σ_j taps[j]·raw[i+j].
 func (m *Memory) convolve(s *Scratch, to, raw, taps []float32, n int) {
 	d := m.Dim
-	grow(&s.tapped, d)
+	kernels.Grow(&s.tapped, d)
 	for i := range n {
 		out := to[i*d : (i+1)*d]
 		s.impl.Scale(out, raw[i*d:(i+1)*d], taps, 1)

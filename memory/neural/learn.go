@@ -30,7 +30,7 @@ type gate struct{ step, momentum, decay float32 }
 func (m *Memory) observe(s *Scratch, x *head, k, v, q, y []float32, n int) {
 	last, all := m.Depth-1, (len(k)+len(q))/m.Dim
 	rows := func(values []float32, width int) []float32 { return values[x.fill*width:][:n*width] }
-	grow(&s.both, len(k)+len(q))
+	kernels.Grow(&s.both, len(k)+len(q))
 	h := s.both
 	copy(h[copy(h, k):], q)
 	for i := range m.Depth {
@@ -138,7 +138,7 @@ func (s *Scratch) bound(x []float32, most float32) {
 func (s *Scratch) addGradients(m *Memory, x *head, layer int, to, factors []float32, keep float32) {
 	in, out := m.Width(layer-1), m.Width(layer)
 	e := x.errors(m, layer)
-	grow(&s.scaled, x.fill*out)
+	kernels.Grow(&s.scaled, x.fill*out)
 	step := x.step(m, layer)
 	for i := range x.fill {
 		s.times(s.scaled[i*out:(i+1)*out], e[i*out:(i+1)*out], -step*factors[i])

@@ -26,7 +26,7 @@ func (m *Memory) Retrieve(s *Scratch, st *State, h int, rows Rows, pick []int32,
 	for len(pick) > 0 {
 		piece := pick[:min(len(pick), m.Chunk)]
 		m.gather(s, x, h, queries, parts, rows.Q, piece)
-		grow(&s.read, len(piece)*m.Dim)
+		kernels.Grow(&s.read, len(piece)*m.Dim)
 		m.read(s, x, s.read, s.parts[queries], len(piece))
 		if !s.finite(s.read) {
 			return diverged(h)
@@ -72,14 +72,14 @@ func (m *Memory) readAfter(s *Scratch, x *head, y, q []float32, mixes []mix) {
 		}
 		s.apply(to, q, x.weights(m, i), n, in, out)
 		if m.Momentum {
-			grow(&s.scaled, n*out)
+			kernels.Grow(&s.scaled, n*out)
 			s.apply(s.scaled, q, x.momentumOf(m, i), n, in, out)
 		}
 		if m.DecayToInitial {
-			grow(&s.first, n*out)
+			kernels.Grow(&s.first, n*out)
 			s.apply(s.first, q, x.initial(m, i), n, in, out)
 		}
-		grow(&s.similar, m.Chunk)
+		kernels.Grow(&s.similar, m.Chunk)
 		for r, mx := range mixes {
 			row := to[r*out : (r+1)*out]
 			for j := range row {

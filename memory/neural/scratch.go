@@ -60,7 +60,7 @@ func (s *Scratch) one(n int) []float32 {
 
 // sigmoids returns 1/(1 + exp(−x)) = ½ + ½·tanh(x/2), until the next call.
 func (s *Scratch) sigmoids(x []float32) []float32 {
-	grow(&s.sigmas, len(x))
+	kernels.Grow(&s.sigmas, len(x))
 	copy(s.sigmas, x)
 	s.impl.Softcap(s.sigmas, 2)
 	for i, v := range s.sigmas {
@@ -95,16 +95,8 @@ func nth(list *[][]float32, i, n int) []float32 {
 	for len(*list) <= i {
 		*list = append(*list, nil)
 	}
-	grow(&(*list)[i], n)
+	kernels.Grow(&(*list)[i], n)
 	return (*list)[i]
-}
-
-// grow makes *p n values long, keeping the memory it has if that is enough.
-func grow[T any](p *[]T, n int) {
-	if cap(*p) < n {
-		*p = make([]T, n)
-	}
-	*p = (*p)[:n]
 }
 
 // ScratchValues bounds the number of values that a Scratch holds when so many rows are read at once.
