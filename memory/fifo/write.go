@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/memory"
 )
 
 // Scratch is memory that a thread reuses from call to call.
@@ -167,7 +168,7 @@ func (b *Bank) gate(impl *kernels.Implementation, h, p []float32, s *Scratch) {
 	if b.Gate == GateSimple {
 		s.multiply(impl, gates, width, 1, p, b.GateU, n, d)
 		for i, v := range gates {
-			g := sigmoid(v)
+			g := memory.Sigmoid(v)
 			h[i] = float32(g*h[i]) + float32((1-g)*p[i])
 		}
 		return
@@ -176,8 +177,8 @@ func (b *Bank) gate(impl *kernels.Implementation, h, p []float32, s *Scratch) {
 	for i := range n {
 		row := gates[i*width : (i+1)*width]
 		for j := range d {
-			row[j] = sigmoid(row[j])
-			h[i*d+j] = sigmoid(row[d+j]) * p[i*d+j] // the candidate's product reads h no more
+			row[j] = memory.Sigmoid(row[j])
+			h[i*d+j] = memory.Sigmoid(row[d+j]) * p[i*d+j] // the candidate's product reads h no more
 		}
 	}
 	s.multiply(impl, gates[2*d:], width, 1, h, b.GateU[2*d*d:], n, d)
@@ -189,8 +190,6 @@ func (b *Bank) gate(impl *kernels.Implementation, h, p []float32, s *Scratch) {
 		}
 	}
 }
-
-func sigmoid(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }
 
 // projectGroup makes the keys and values of a group's slots. Groups are projected one by one, so that a slot's key has the same
 // bits whenever it is made.

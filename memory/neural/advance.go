@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/memory"
 )
 
 // ErrDiverged is wrapped when values of a memory are not finite any more, or what comes in is not.
@@ -64,9 +65,9 @@ func diverged(h int) error { return fmt.Errorf("neural: head %d: %w", h, ErrDive
 // gateOf reads a head's gates of a row.
 func (m *Memory) gateOf(row []float32, h int) gate {
 	return gate{
-		step:     m.MostStep * sigmoid(row[h]),
-		momentum: min(sigmoid(row[m.Heads+h]), m.MostMomentum),
-		decay:    sigmoid(row[2*m.Heads+h]),
+		step:     m.MostStep * memory.Sigmoid(row[h]),
+		momentum: min(memory.Sigmoid(row[m.Heads+h]), m.MostMomentum),
+		decay:    memory.Sigmoid(row[2*m.Heads+h]),
 	}
 }
 

@@ -147,6 +147,3 @@ func (s *Scratch) addGradients(m *Memory, x *head, layer int, to, factors []floa
 		TransA: true, M: in, N: out, K: x.fill, Alpha: 1, A: x.inputs(m, layer), LDA: in, B: s.scaled, LDB: out, Beta: keep, C: to, LDC: out,
 	})
 }
-
-// sigmoid is for what a token has few of; Scratch.sigmoids is for many, and has no more than six digits after the point.
-func sigmoid(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }

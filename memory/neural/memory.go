@@ -56,7 +56,7 @@ func New(c Config, w Weights) (*Memory, error) {
 	for i := range m.steps {
 		m.steps[i] = 1
 		if i < len(w.Steps) {
-			m.steps[i] = sigmoid(w.Steps[i])
+			m.steps[i] = memory.Sigmoid(w.Steps[i])
 		}
 	}
 	m.transposeTaps(w.Convolution)

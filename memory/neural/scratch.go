@@ -58,7 +58,7 @@ func (s *Scratch) one(n int) []float32 {
 	return s.ones[:n]
 }
 
-// sigmoids returns 1/(1 + exp(−x)) = ½ + ½·tanh(x/2), until the next call.
+// sigmoids returns 1/(1 + exp(−x)) = ½ + ½·tanh(x/2), until the next call, with no more than six digits after the point.
 func (s *Scratch) sigmoids(x []float32) []float32 {
 	kernels.Grow(&s.sigmas, len(x))
 	copy(s.sigmas, x)
