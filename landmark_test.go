@@ -2,9 +2,6 @@ package mneme
 
 import (
 	"context"
-	"encoding/json"
-	"math"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -12,35 +9,6 @@ import (
 	"github.com/mneme-lm/mneme/weights/convert"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
-
-// prototypeTolerance is how far logits of the trained prototypes may be from those of the program that trained them.
-const prototypeTolerance = 2e-3
-
-// golden is what that program made of a text.
-type golden struct {
-	Tokens []int32        `json:"tokens"`
-	Rows   []int32        `json:"rows"` // with landmarks
-	Local  int            `json:"local"`
-	Blocks int            `json:"k"`
-	Top    [][][2]float64 `json:"top"` // [id, logit] after each token, or the last ones
-}
-
-func goldenOf(t *testing.T, name string) golden {
-	t.Helper()
-	data, err := os.ReadFile(testdata.Shared(t, "prototypes/golden.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]json.RawMessage{}
-	if err := json.Unmarshal(data, &all); err != nil {
-		t.Fatal(err)
-	}
-	var g golden
-	if err := json.Unmarshal(all[name], &g); err != nil {
-		t.Fatal(err)
-	}
-	return g
-}
 
 // prototypeFile has one of the trained prototypes.
 func prototypeFile(t *testing.T, name string) string {
@@ -58,33 +26,20 @@ func prototype(t *testing.T, name string) *Model {
 	return openSynth(t, prototypeFile(t, name))
 }
 
-// farthest is the largest distance of logits from the golden ones, which are for the last tokens.
-func farthest(t *testing.T, g golden, logits [][]float32) float64 {
-	t.Helper()
-	far := 0.
-	for i, top := range g.Top {
-		row := logits[len(logits)-len(g.Top)+i]
-		for _, pair := range top {
-			far = max(far, math.Abs(float64(row[int(pair[0])])-pair[1]))
-		}
-	}
-	return far
-}
-
 func TestLandmarkPrototype(t *testing.T) {
 	m := prototype(t, "landmark")
-	dense, retrieval := goldenOf(t, "landmark_dense"), goldenOf(t, "landmark_retrieval")
+	dense, retrieval := testdata.PrototypeGolden(t, "landmark_dense"), testdata.PrototypeGolden(t, "landmark_retrieval")
 	// What the dense form has after a landmark is nobody's to see.
 	var tops [][][2]float64
-	for i, id := range dense.Rows {
-		if int(id) != m.Config().Landmark.Token {
-			tops = append(tops, dense.Top[i])
+	for i, top := range dense.Top {
+		if rows := m.Config().Landmark.Block + 1; i%rows != rows-1 {
+			tops = append(tops, top)
 		}
 	}
 	dense.Top = tops
 	for _, c := range []struct {
 		name   string
-		golden golden
+		golden testdata.Golden
 		method string
 		step   int // tokens read at a time
 	}{
@@ -113,11 +68,7 @@ func TestLandmarkPrototype(t *testing.T) {
 			if len(logits) != len(c.golden.Tokens) {
 				t.Fatalf("logits after %d of %d tokens", len(logits), len(c.golden.Tokens))
 			}
-			if far := farthest(t, c.golden, logits); far > prototypeTolerance {
-				t.Errorf("logits are off by %g", far)
-			} else {
-				t.Logf("logits are off by %g", far)
-			}
+			testdata.CheckTop(t, c.name, logits, c.golden)
 		})
 	}
 }

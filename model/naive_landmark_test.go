@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/mneme-lm/mneme/attention"
+	"github.com/mneme-lm/mneme/internal/testdata"
 	"github.com/mneme-lm/mneme/weights/quant"
 )
 
@@ -293,13 +294,12 @@ func bySelection(scores []float64, k int) []int {
 // In the first layer, where keys are those of tokens alone, all landmarks have the same key, and those in slot 0 the same score:
 // the golden logits are met by breaking ties as the program does that made them.
 func TestLandmarkRetrievalPrototype(t *testing.T) {
-	g := readPrototypeGolden(t, "landmark_retrieval")
+	g := testdata.PrototypeGolden(t, "landmark_retrieval")
 	m, file := openPrototypeFile(t, "landmark")
 	n := &naiveLandmarks{naive: naive{file: file, cfg: m.Config}, open: m.Landmark.Blocks, local: m.Landmark.Local}
-	last := len(g.Tokens) - len(g.Top)
 	got, want := landmarkLogits(t, newRunner(t, m, 1), newSequence(t, m, quant.F32), g.Tokens, n.local), n.logits(g.Tokens)
-	checkTop(t, "naive", wideRows(want[last:]), g.Top)
-	checkTop(t, "model", got[last:], g.Top)
+	testdata.CheckTop(t, "naive", want, g)
+	testdata.CheckTop(t, "model", got, g)
 	checkNear(t, "model and naive", got, want)
 
 	// Token by token queries see blocks instead of the tokens read with them, so that logits are others; there are golden ones of chunks
@@ -374,17 +374,6 @@ func landmarkBatch(t *testing.T, r *Runner, s *Sequence, tokens []int32, first i
 		t.Fatal(err)
 	}
 	return logits
-}
-
-func wideRows(rows [][]float64) (out [][]float32) {
-	for _, row := range rows {
-		narrow := make([]float32, len(row))
-		for i, v := range row {
-			narrow[i] = float32(v)
-		}
-		out = append(out, narrow)
-	}
-	return out
 }
 
 // checkNear holds logits against naive ones.

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/mneme-lm/mneme/internal/testdata"
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/memory"
 	"github.com/mneme-lm/mneme/weights"
@@ -22,7 +23,7 @@ import (
 func TestPrototypeTitans(t *testing.T) {
 	m := openPrototype(t, "titans")
 	for name, options := range map[string]SequenceOptions{"titans": {Rows: quant.F32}, "titans_off": {Rows: quant.F32, NoMemory: true}} {
-		g := readPrototypeGolden(t, name)
+		g := testdata.PrototypeGolden(t, name)
 		first := len(g.Tokens) - len(g.Top)
 		if first <= m.ContextLength/2 || len(g.Top) == 0 {
 			t.Fatalf("%s: %d rows of %d tokens", name, len(g.Top), len(g.Tokens))
@@ -46,7 +47,7 @@ func TestPrototypeTitans(t *testing.T) {
 				}
 				rows = rows[first:]
 				if want == nil {
-					checkTop(t, name+"/"+impl.Name, rows, g.Top)
+					testdata.CheckTop(t, name+"/"+impl.Name, rows, g)
 					want = rows
 					continue
 				}

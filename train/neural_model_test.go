@@ -1,15 +1,11 @@
 package train
 
 import (
-	"encoding/json"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
-
-	"gorgonia.org/gorgonia"
 
 	"github.com/mneme-lm/mneme/internal/testdata"
 	"github.com/mneme-lm/mneme/train/tales"
@@ -86,56 +82,14 @@ func prototypeOfTitans(t *testing.T) *Model {
 
 // The model that was trained elsewhere has the logits that it had there, with its memory and with nothing read from it.
 func TestPrototypeOfTitans(t *testing.T) {
-	const tolerance = 2e-3 // logits are given with four digits
-	data, err := os.ReadFile(testdata.Shared(t, "prototypes/golden.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	type document struct {
-		Tokens []int
-		Top    [][][2]float64
-	}
-	var golden struct {
-		On  document `json:"titans"`
-		Off document `json:"titans_off"`
-	}
-	if err := json.Unmarshal(data, &golden); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]document{"titans": golden.On, "titans_off": golden.Off} {
+	for _, name := range []string{"titans", "titans_off"} {
+		want := testdata.PrototypeGolden(t, name)
 		for _, c := range computes(t) {
 			m := prototypeOfTitans(t)
 			if name == "titans_off" {
 				clear(m.byName["blk.2.mem_output.weight"].Values)
 			}
-			g, err := m.build(c, 1, len(want.Tokens))
-			if err != nil {
-				t.Fatal(err)
-			}
-			copy(g.tokens, want.Tokens)
-			machine := gorgonia.NewTapeMachine(g.ExprGraph)
-			if err := machine.RunAll(); err != nil {
-				t.Fatal(err)
-			}
-			logits := g.logits.Value().Data().([]float32)
-			first, worst := len(want.Tokens)-len(want.Top), 0.0
-			if first < 0 || len(want.Top) == 0 {
-				t.Fatalf("%s: %d rows of %d tokens", name, len(want.Top), len(want.Tokens))
-			}
-			for i, top := range want.Top {
-				row := logits[(first+i)*m.Shape.Vocabulary:][:m.Shape.Vocabulary]
-				for _, entry := range top {
-					d := math.Abs(float64(row[int(entry[0])]) - entry[1])
-					if !(d <= tolerance) {
-						t.Fatalf("%s, %s: row %d: logit %v is %v, want %v", name, c.Impl.Name, first+i, entry[0], row[int(entry[0])], entry[1])
-					}
-					worst = max(worst, d)
-				}
-			}
-			t.Logf("%s, %s: largest difference %.2g", name, c.Impl.Name, worst)
-			if err := machine.Close(); err != nil {
-				t.Error(err)
-			}
+			testdata.CheckTop(t, name+", "+c.Impl.Name, logitsOf(t, c, m, ints(want.Tokens)), want)
 		}
 	}
 }

@@ -1,10 +1,7 @@
 package train
 
 import (
-	"encoding/json"
 	"fmt"
-	"math"
-	"os"
 	"strings"
 	"testing"
 
@@ -57,6 +54,13 @@ func openPrototype(t *testing.T, name string, s Shape) *Model {
 	return m
 }
 
+func ints(tokens []int32) (ids []int) {
+	for _, id := range tokens {
+		ids = append(ids, int(id))
+	}
+	return ids
+}
+
 // logitsOf are those of each row of one text.
 func logitsOf(t *testing.T, c Compute, m *Model, tokens []int) [][]float32 {
 	t.Helper()
@@ -81,15 +85,6 @@ func logitsOf(t *testing.T, c Compute, m *Model, tokens []int) [][]float32 {
 
 // The trained prototypes give the logits that the program gave which trained them.
 func TestPrototypes(t *testing.T) {
-	const tolerance = 2e-3 // logits are given with four digits
-	data, err := os.ReadFile(testdata.Shared(t, "prototypes/golden.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var golden map[string]json.RawMessage
-	if err := json.Unmarshal(data, &golden); err != nil {
-		t.Fatal(err)
-	}
 	base := Small(262)
 	landmark, remembers := base, base
 	landmark.Landmark = Landmark{Block: 16, Token: 2}
@@ -100,33 +95,13 @@ func TestPrototypes(t *testing.T) {
 		shape        Shape
 		off          bool // the memory
 	}{{"base", "base", base, false}, {"landmark", "landmark_dense", landmark, false}, {"fifo", "fifo", remembers, false}, {"fifo", "fifo_off", remembers, true}} {
-		var want struct {
-			Tokens []int
-			Top    [][][2]float64
-		}
-		if err := json.Unmarshal(golden[p.golden], &want); err != nil || len(want.Top) == 0 {
-			t.Fatalf("%s: %v", p.golden, err)
-		}
+		want := testdata.PrototypeGolden(t, p.golden)
 		m := openPrototype(t, p.file, p.shape)
 		if p.off {
 			f := *m.Shape.Fifo
 			f.Layers = nil
 			m.Shape.Fifo = &f
 		}
-		got := logitsOf(t, all[len(all)-1], m, want.Tokens)
-		worst := 0.0
-		for i, top := range want.Top {
-			row := got[len(got)-len(want.Top)+i]
-			for _, entry := range top {
-				d := math.Abs(float64(row[int(entry[0])]) - entry[1])
-				if worst = max(worst, d); !(d <= tolerance) {
-					t.Fatalf("%s: row %d of %d from the end: token %v: logit %v, want %v", p.golden, i, len(want.Top), entry[0], row[int(entry[0])], entry[1])
-				}
-			}
-			if most := row[largest(row)]; float64(most) > top[0][1]+tolerance {
-				t.Fatalf("%s: row %d: the largest logit is %v, want %v", p.golden, i, most, top[0][1])
-			}
-		}
-		t.Logf("%s: largest difference %.2g", p.golden, worst)
+		testdata.CheckTop(t, p.golden, logitsOf(t, all[len(all)-1], m, ints(want.Tokens)), want)
 	}
 }

@@ -1,10 +1,8 @@
 package fifo
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"testing"
 
 	"github.com/mneme-lm/mneme/internal/testdata"
@@ -140,28 +138,13 @@ func TestPrototype(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
 	}
-	const tolerance = 2e-3 // logits are given with four digits
-	data, err := os.ReadFile(testdata.Shared(t, "prototypes/golden.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(data, &all); err != nil {
-		t.Fatal(err)
-	}
 	f, err := safetensors.Open(testdata.Shared(t, "prototypes/fifo.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
 	for name, read := range map[string]bool{"fifo": true, "fifo_off": false} {
-		var golden struct {
-			Tokens []int
-			Top    [][][2]float64
-		}
-		if err := json.Unmarshal(all[name], &golden); err != nil || len(golden.Top) == 0 {
-			t.Fatalf("%s: %v", name, err)
-		}
+		golden := testdata.PrototypeGolden(t, name)
 		p := &prototype{t: t, file: f, read: read, made: map[string][]float32{}}
 		var hidden [][]float64
 		for _, id := range golden.Tokens {
@@ -170,17 +153,10 @@ func TestPrototype(t *testing.T) {
 		for l := range protoLayers {
 			p.layer(l, hidden)
 		}
-		worst := 0.0
-		for i, top := range golden.Top {
-			row := len(hidden) - len(golden.Top) + i
-			logits := times(p.tensor("head.weight"), rms(p.tensor("nf.w"), hidden[row], protoEpsilon))
-			for _, entry := range top {
-				d := math.Abs(logits[int(entry[0])] - entry[1])
-				if worst = max(worst, d); !(d <= tolerance) {
-					t.Fatalf("%s: row %d: token %v: logit %v, want %v", name, row, entry[0], logits[int(entry[0])], entry[1])
-				}
-			}
+		var logits [][]float64
+		for _, h := range hidden[len(hidden)-len(golden.Top):] {
+			logits = append(logits, times(p.tensor("head.weight"), rms(p.tensor("nf.w"), h, protoEpsilon)))
 		}
-		t.Logf("%s: largest difference %.2g", name, worst)
+		testdata.CheckTop(t, name, logits, golden)
 	}
 }

@@ -1,9 +1,7 @@
 package neural
 
 import (
-	"encoding/json"
 	"math"
-	"os"
 	"testing"
 
 	"github.com/mneme-lm/mneme/internal/testdata"
@@ -186,45 +184,16 @@ func (p *prototype) step(token, pos int) []float64 {
 
 // TestPrototype compares the naive memory, in the model that was trained with it, with the program that trained it.
 func TestPrototype(t *testing.T) {
-	const tolerance = 2e-3 // logits are given with four digits
-	data, err := os.ReadFile(testdata.Shared(t, "prototypes/golden.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	type document struct {
-		Tokens []int
-		Top    [][][2]float64
-	}
-	var golden struct {
-		On  document `json:"titans"`
-		Off document `json:"titans_off"`
-	}
-	// Other members have other shapes; of these two only the tokens and the largest logits are read.
-	if err := json.Unmarshal(data, &golden); err != nil {
-		t.Fatal(err)
-	}
-	for name, g := range map[string]document{"titans": golden.On, "titans_off": golden.Off} {
+	for _, name := range []string{"titans", "titans_off"} {
 		t.Run(name, func(t *testing.T) {
-			p := newPrototype(t, name == "titans_off")
-			first, worst := len(g.Tokens)-len(g.Top), 0.0
-			if len(g.Top) == 0 || first < 0 {
-				t.Fatalf("%d rows of %d tokens", len(g.Top), len(g.Tokens))
-			}
+			g, p := testdata.PrototypeGolden(t, name), newPrototype(t, name == "titans_off")
+			var logits [][]float64
 			for pos, token := range g.Tokens {
-				h := p.step(token, pos)
-				if pos < first {
-					continue
-				}
-				logits := p.linear("head", p.normed("nf.w", h))
-				for _, entry := range g.Top[pos-first] {
-					d := math.Abs(logits[int(entry[0])] - entry[1])
-					if !(d <= tolerance) {
-						t.Fatalf("token %d: logit %v is %v, want %v", pos, entry[0], logits[int(entry[0])], entry[1])
-					}
-					worst = max(worst, d)
+				if h := p.step(int(token), pos); pos >= len(g.Tokens)-len(g.Top) {
+					logits = append(logits, p.linear("head", p.normed("nf.w", h)))
 				}
 			}
-			t.Logf("largest difference %.2g", worst)
+			testdata.CheckTop(t, name, logits, g)
 		})
 	}
 }

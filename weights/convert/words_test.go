@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -156,27 +155,16 @@ func FuzzPrototypeWords(f *testing.F) {
 
 // TestPrototypeWordsGolden encodes the text that the words of a prototype's document make.
 func TestPrototypeWordsGolden(t *testing.T) {
-	data, err := os.ReadFile(testdata.Shared(t, "prototypes/golden.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var golden struct {
-		Base struct {
-			Tokens []int32 `json:"tokens"`
-		} `json:"base"`
-	}
-	if err := json.Unmarshal(data, &golden); err != nil || len(golden.Base.Tokens) < 100 {
-		t.Fatalf("%d tokens, %v", len(golden.Base.Tokens), err)
-	}
+	golden := testdata.PrototypeGolden(t, "base")
 	tok, err := tokenizer.New(converted(t, testdata.Shared(t, "prototypes/base.safetensors"), quant.F32).Metadata())
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := tok.Text(golden.Base.Tokens, tokenizer.DecodeOptions{})
+	text := tok.Text(golden.Tokens, tokenizer.DecodeOptions{})
 	if !strings.HasPrefix(text, "The wind was cold and the road was long. Bill went past the kitchen with Nora.") {
 		t.Errorf("the document begins %.100q", text)
 	}
-	if ids := tok.Encode(text, tokenizer.EncodeOptions{AddSpecial: true}); !slices.Equal(ids, golden.Base.Tokens) {
-		t.Errorf("%q\n got %v\nwant %v", text, ids, golden.Base.Tokens)
+	if ids := tok.Encode(text, tokenizer.EncodeOptions{AddSpecial: true}); !slices.Equal(ids, golden.Tokens) {
+		t.Errorf("%q\n got %v\nwant %v", text, ids, golden.Tokens)
 	}
 }
