@@ -1,7 +1,6 @@
 package mneme
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -208,23 +207,7 @@ func resized(t *testing.T, chunk uint32) (*Model, error) {
 		infos = append(infos, weights.TensorInfo{Name: x.Name, Type: x.Type, Shape: x.Shape})
 		data[x.Name] = x.Data
 	}
-	var changed bytes.Buffer
-	w, err := weights.NewWriter(&changed, md, infos)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, x := range infos {
-		if err := w.WriteTensor(x.Name, data[x.Name]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if file, err = weights.Parse(changed.Bytes()); err != nil {
-		t.Fatal(err)
-	}
-	return newModel(file, []ModelOption{WithThreads(1)})
+	return newModel(written(t, md, infos, data), []ModelOption{WithThreads(1)})
 }
 
 // withMemory has the machine have so much memory to spare.

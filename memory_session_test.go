@@ -83,24 +83,7 @@ func neuralModel(t testing.TB, depth int) *Model {
 		}
 		add(fmt.Sprintf("initial.%d.weight", i), in, out, heads)
 	}
-	var out bytes.Buffer
-	w, err := weights.NewWriter(&out, md, infos)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, x := range infos {
-		if err := w.WriteTensor(x.Name, data[x.Name]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	file, err = weights.Parse(out.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := newModel(file, nil)
+	m, err := newModel(written(t, md, infos, data), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

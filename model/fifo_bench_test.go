@@ -1,42 +1,19 @@
 package model
 
 import (
-	"bytes"
 	"fmt"
 	"testing"
 
-	"github.com/mneme-lm/mneme/kernels"
-	"github.com/mneme-lm/mneme/weights"
 	"github.com/mneme-lm/mneme/weights/quant"
-	"github.com/mneme-lm/mneme/weights/synth"
 )
 
 // BenchmarkFifoDepth is I12 by the clock: the tokens of a chunk one by one, and at once, after texts of different lengths. Whatever
 // the length, a token is to take the same time.
 func BenchmarkFifoDepth(b *testing.B) {
-	shape, err := synth.Lookup("mneme-fifo-15m")
-	if err != nil {
-		b.Fatal(err)
-	}
+	shape := synthShape(b, "mneme-fifo-15m")
 	shape.Vocab, shape.Fifo.Chunk, shape.Fifo.Window = 512, 64, 16
-	var file bytes.Buffer
-	if err := synth.WriteTo(b.Context(), &file, shape, quant.Q8_0, 1); err != nil {
-		b.Fatal(err)
-	}
-	f, err := weights.Parse(file.Bytes())
-	if err != nil {
-		b.Fatal(err)
-	}
-	m, err := Load(f)
-	if err != nil {
-		b.Fatal(err)
-	}
-	impl, err := kernels.Choose("")
-	if err != nil {
-		b.Fatal(err)
-	}
-	r := NewRunner(m, impl, 1)
-	defer r.Close()
+	m := modelOf(b, fileOf(b, shape, quant.Q8_0))
+	r := newRunner(b, m, 1)
 	for _, n := range []int{1, shape.Fifo.Chunk} {
 		for _, depth := range []int{1 << 10, 4 << 10, 16 << 10, 64 << 10} {
 			b.Run(fmt.Sprintf("rows=%d/depth=%d", n, depth), func(b *testing.B) {

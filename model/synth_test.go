@@ -29,12 +29,17 @@ func allShapes() []string {
 }
 
 // synthFile makes a random model in memory.
-func synthFile(t *testing.T, name string, typ quant.Type) *weights.File {
+func synthShape(t testing.TB, name string) synth.Shape {
 	t.Helper()
 	shape, err := synth.Lookup(name)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return shape
+}
+
+func fileOf(t testing.TB, shape synth.Shape, typ quant.Type) *weights.File {
+	t.Helper()
 	var buf bytes.Buffer
 	if err := synth.WriteTo(context.Background(), &buf, shape, typ, 1); err != nil {
 		t.Fatal(err)
@@ -46,16 +51,26 @@ func synthFile(t *testing.T, name string, typ quant.Type) *weights.File {
 	return f
 }
 
-func synthModel(t *testing.T, name string, typ quant.Type) *Model {
+func synthFile(t testing.TB, name string, typ quant.Type) *weights.File {
 	t.Helper()
-	m, err := Load(synthFile(t, name, typ))
+	return fileOf(t, synthShape(t, name), typ)
+}
+
+func modelOf(t testing.TB, f *weights.File) *Model {
+	t.Helper()
+	m, err := Load(f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
 }
 
-func newRunner(t *testing.T, m *Model, threads int) *Runner {
+func synthModel(t testing.TB, name string, typ quant.Type) *Model {
+	t.Helper()
+	return modelOf(t, synthFile(t, name, typ))
+}
+
+func newRunner(t testing.TB, m *Model, threads int) *Runner {
 	t.Helper()
 	impl, err := kernels.Choose("")
 	if err != nil {

@@ -18,7 +18,6 @@ import (
 	"github.com/mneme-lm/mneme/memory/neural"
 	"github.com/mneme-lm/mneme/weights"
 	"github.com/mneme-lm/mneme/weights/quant"
-	"github.com/mneme-lm/mneme/weights/synth"
 )
 
 // titansChunk is the length of segments, and of the chunks of memories; titansWindow is that of windows.
@@ -571,30 +570,10 @@ func TestTitansWorkIsFlat(t *testing.T) {
 // BenchmarkTitansToken is the time of a token after texts of different lengths, which is to be the same.
 func BenchmarkTitansToken(b *testing.B) {
 	for _, v := range variantNames {
-		shape, err := synth.Lookup("mneme-" + v + "-tiny")
-		if err != nil {
-			b.Fatal(err)
-		}
-		var file bytes.Buffer
-		if err := synth.WriteTo(b.Context(), &file, shape, quant.F32, 1); err != nil {
-			b.Fatal(err)
-		}
-		f, err := weights.Parse(file.Bytes())
-		if err != nil {
-			b.Fatal(err)
-		}
-		m, err := Load(f)
-		if err != nil {
-			b.Fatal(err)
-		}
-		impl, err := kernels.Choose("")
-		if err != nil {
-			b.Fatal(err)
-		}
+		m := synthModel(b, "mneme-"+v+"-tiny", quant.F32)
 		for _, length := range []int{1 << 10, 4 << 10, 16 << 10, 64 << 10} {
 			b.Run(fmt.Sprintf("%s/after=%d", v, length), func(b *testing.B) {
-				r := NewRunner(m, impl, 1)
-				defer r.Close()
+				r := newRunner(b, m, 1)
 				s, err := m.NewSequence(SequenceOptions{Rows: quant.F32})
 				if err != nil {
 					b.Fatal(err)
