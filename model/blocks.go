@@ -18,10 +18,10 @@ type sealing struct {
 func (r *Runner) seal(rows []Row) error {
 	work := &r.sealing
 	work.runner, work.sequences = r, work.sequences[:0]
-	for i := range rows {
-		s := rows[i].Sequence
-		if i > 0 && s == rows[i-1].Sequence || s == nil || s.model != r.model {
-			continue
+	for first := 0; first < len(rows); first = runEnd(rows, first) {
+		s := rows[first].Sequence
+		if s == nil || s.model != r.model || slices.Contains(work.sequences, s) {
+			continue // rows of several sequences may alternate, and threads work on what is listed at once
 		}
 		leave, step := s.leaves()
 		if n := s.Cache.Unsealed(); step > 0 && (n >= leave+step || n < leave && s.Cache.Sealed() > 0) {

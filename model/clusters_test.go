@@ -212,6 +212,38 @@ func TestThreadsChangeNoBitOfClusters(t *testing.T) {
 	}
 }
 
+// Of sequences whose rows alternate in a batch, each is sealed once, by one thread a head.
+func TestSequencesThatAlternateAreSealedOnce(t *testing.T) {
+	m := synthModel(t, "llama-tiny", quant.Q8_0)
+	r := newRunner(t, m, 2)
+	const length, piece = 240, 30
+	var seqs [2]*Sequence
+	for i := range seqs {
+		seqs[i] = clusteredSequence(t, m, quant.F16, 100, "segment=32,local=10,sinks=4,estimate=0.3")
+	}
+	alone := clusteredSequence(t, m, quant.F16, 100, "segment=32,local=10,sinks=4,estimate=0.3")
+	readPieces(t, r, alone, text(length, 1), piece)
+	for at := 0; at < length; at += piece {
+		var batch []Row
+		for i := at; i < at+piece; i++ {
+			for n, seq := range seqs {
+				batch = append(batch, Row{Token: text(length, n+1)[i], Position: int32(i), Sequence: seq})
+			}
+		}
+		if err := r.Forward(batch, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(r.sealing.sequences); n != 0 && n != len(seqs) {
+			t.Errorf("after %d rows %d sequences are sealed, not %d", at, n, len(seqs))
+		}
+	}
+	for i, seq := range seqs {
+		if n, want := seq.Cache.Sealed(), alone.Cache.Sealed(); n != want || n < length/2 {
+			t.Errorf("text %d: %d rows are in clusters, want %d", i, n, want)
+		}
+	}
+}
+
 // Sequences that open clusters, blocks or everything may be in one batch, and do not see each other.
 func TestClusteredSequencesInOneBatchAreAlone(t *testing.T) {
 	for _, name := range shapes() {

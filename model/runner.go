@@ -23,6 +23,15 @@ type Row struct {
 	Logits   bool // whether the logits after this token are asked for
 }
 
+// runEnd is where the run of rows of one sequence ends that begins at first.
+func runEnd(rows []Row, first int) int {
+	end := first + 1
+	for end < len(rows) && rows[end].Sequence == rows[first].Sequence {
+		end++
+	}
+	return end
+}
+
 // Runner runs a model's forward pass on a team of threads, with memory that it reuses from batch to batch. Its methods
 // may be called from many goroutines; batches follow one another.
 type Runner struct {
