@@ -110,10 +110,7 @@ func (a *attending) chooses(m *Model, rows []Row) {
 	a.choosings = a.choosings[:0]
 	size := 0
 	for first := 0; first < len(rows); {
-		s, end := rows[first].Sequence, first+1
-		for end < len(rows) && rows[end].Sequence == s {
-			end++
-		}
+		s, end := rows[first].Sequence, runEnd(rows, first)
 		if s.landmarks != nil {
 			c := choosing{sequence: s, first: first, rows: end - first, slots: s.slots(), at: size}
 			c.sets = s.landmarks.Share.Sets(c.rows, m.Heads)
@@ -189,15 +186,14 @@ func (p *pass) reading(l *layer, c *choosing, kvHead int) *attention.Reading {
 func (p *pass) attendLandmarks(l *layer, t tile, kvHead int) {
 	m, c := p.model, p.choosingOf(t.first)
 	p.setParams(l, t)
-	group, k := m.Heads/m.KVHeads, c.slots.Opened()
+	group := m.Heads / m.KVHeads
 	r := p.reading(l, c, kvHead)
 	p.touchBlocks(c, t, kvHead, r)
 	rows := r.View.Rows() - c.rows // in the view, before the batch
 	for i := t.first; i < t.first+t.rows; i++ {
 		for h := kvHead * group; h < (kvHead+1)*group; h++ {
-			at := c.at + c.sequence.landmarks.Share.Set(i-c.first, h, m.Heads)*k
 			out := p.attended.Float[(i*m.Heads+h)*m.ValueDim:][:m.ValueDim]
-			r.Attend(p.impl, row(p.q, i*m.Heads+h, m.KeyDim), out, rows+i-c.first, p.picks[at:at+k], &p.params, p.attn)
+			r.Attend(p.impl, row(p.q, i*m.Heads+h, m.KeyDim), out, rows+i-c.first, p.picksOf(c, i, h), &p.params, p.attn)
 		}
 	}
 }
@@ -207,19 +203,24 @@ func (p *pass) touchBlocks(c *choosing, t tile, kvHead int, r *attention.Reading
 	if c.sequence.Cache.Store() == nil {
 		return
 	}
-	m, k := p.model, c.slots.Opened()
-	group := m.Heads / m.KVHeads
+	group := p.model.Heads / p.model.KVHeads
 	p.blocks = p.blocks[:0]
 	for i := t.first; i < t.first+t.rows; i++ {
 		for h := kvHead * group; h < (kvHead+1)*group; h++ {
-			at := c.at + c.sequence.landmarks.Share.Set(i-c.first, h, m.Heads)*k
-			p.blocks = append(p.blocks, p.picks[at:at+k]...)
+			p.blocks = append(p.blocks, p.picksOf(c, i, h)...)
 		}
 	}
 	slices.Sort(p.blocks)
 	p.blocks = slices.Compact(p.blocks)
 	r.Open(p.blocks, &p.opened)
 	p.touch(c.sequence, &p.opened)
+}
+
+// picksOf are the blocks that a query head of a row of the batch opens.
+func (p *pass) picksOf(c *choosing, row, head int) []int32 {
+	k := c.slots.Opened()
+	at := c.at + c.sequence.landmarks.Share.Set(row-c.first, head, p.model.Heads)*k
+	return p.picks[at : at+k]
 }
 
 // choosingOf is the sequence of a row of the batch.
@@ -236,11 +237,10 @@ func (p *pass) choosingOf(row int) (c *choosing) {
 func (p *pass) weighLandmarks(l *layer, row, kvHead int, mass []float64) {
 	m, c := p.model, p.choosingOf(row)
 	p.setParams(l, tile{first: row, rows: 1})
-	r, k := p.reading(l, c, kvHead), c.slots.Opened()
+	r := p.reading(l, c, kvHead)
 	for i := range mass {
 		h := kvHead*len(mass) + i
-		at := c.at + c.sequence.landmarks.Share.Set(row-c.first, h, m.Heads)*k
 		q := p.q[(row*m.Heads+h)*m.KeyDim:][:m.KeyDim]
-		mass[i] = r.Mass(p.impl, q, r.View.Rows()-c.rows+row-c.first, p.picks[at:at+k], &p.params, p.attn)
+		mass[i] = r.Mass(p.impl, q, r.View.Rows()-c.rows+row-c.first, p.picksOf(c, row, h), &p.params, p.attn)
 	}
 }

@@ -13,10 +13,7 @@ import (
 func (a *attending) watch(rows []Row) {
 	a.watched, a.noted = a.watched[:0], a.noted[:0]
 	for first := 0; first < len(rows); {
-		s, end := rows[first].Sequence, first+1
-		for end < len(rows) && rows[end].Sequence == s {
-			end++
-		}
+		s, end := rows[first].Sequence, runEnd(rows, first)
 		if n := s.observed(end - first); n > 0 {
 			a.watched = append(a.watched, tile{first: end - n, rows: n})
 		}
