@@ -43,8 +43,8 @@ func TestEncodeAgainstReference(t *testing.T) {
 		t.Run(file.encoded, func(t *testing.T) {
 			original, encoded := open(t, file.original), open(t, file.encoded)
 			var ours, ggml errorSums
-			for _, e := range encoded.Tensors() {
-				if e.Type == quant.F32 {
+			for i, e := range encoded.Tensors() {
+				if e.Type == quant.F32 || testing.Short() && ours.n > 0 && i%4 > 0 {
 					continue
 				}
 				o, ok := original.Tensor(e.Name)
