@@ -9,9 +9,11 @@ BUILD_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd
 
 # The packages that start goroutines or are called from many. Under the race detector, which is an order of magnitude
 # slower, the longest tests are left out: other tests share memory between threads in the same ways.
-RACE      := . ./bench ./internal/... ./kvcache ./model ./tokenizer ./weights ./weights/internal/... ./weights/synth
+RACE      := . ./bench ./internal/... ./model ./weights ./weights/internal/... ./weights/synth
 # Of the kernels only the team of threads has more than one.
 RACE_TEAM := Team|Barrier|Stop
+# Of caches and tokenizers, what several threads do at once: seal the lists of heads, share pages, encode.
+RACE_SHARED := IndexFollows|Clusters|Blocks|Snapshot|ManyGoroutines
 # Of the command, what happens while something else does.
 RACE_COMMAND := Interrupt|Progress|Watch|Pipe|Stops|Exit
 # And of training, that steps are the same with any number of them.
@@ -20,16 +22,19 @@ RACE_TRAIN := TestThreadsChangeNoStep|TestRunGoesOn
 # repeat.
 SLOW      := TestBudgetIsNeverExceeded|TestThinkWithinBudget|TestStream|TestSessionAtRandom|TestEpisodesGrowAndAreBuiltAnew|TestEpisodesInFiles|TestQuestionsGoToTheirEpisode|TestAnswerTellsOfTokensBeyondTrained|TestOpenedBlocksAreSharedOut|TestPlanCoversBlocks|TestPlanCoversLandmarks|TestMemoryThatIsBounded|TestTitansBytesAreFlat|TestTitansWorkIsFlat|TestFifoWorkIsFlat|TestMemoryWithinABudget
 # Tests of package model that choose the implementations by themselves.
-EACH      := TestChunkedForwardIsTheNaiveOne|TestForwardIsTheNaiveOne|TestGreedyIsTheSameOnEveryPlatform|TestRepackedLogitsAreTheSame
-RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestGolden|TestDecodingDoesNotAllocate|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone|TestGeneratingAllocatesOnlyText|TestBudgetOfTheWholeTextIsFullAttention|TestThinkTakesLessMemory|TestThinkThatPrunesNothing|TestBenchWithinABudget|TestReadLoCoMo|TestBudgetToOpenTheWholeText|TestGeneratingWithLandmarksAllocatesNothing|TestLandmarkAttentionMass|TestLandmarkMemoryIsBounded|TestLandmarkPrototype|TestLandmarksAreTheNaiveOnes|TestLandmarksOfAnyPieces|TestDecodingWithClustersDoesNotAllocate|TestClustersAfterTruncation|TestWorkIsTheFilesMatrices|TestDecodingTogetherDoesNotAllocate|TestDecodingWithMemoryDoesNotAllocate|TestFifoDecodingDoesNotAllocate|TestTitansDecodingDoesNotAllocate|TestTitansInAnyBatches|TestChunkedPrefillInPiecesIsPrefillAtOnce|TestMemoryOfASession|TestClusteredSequencesInOneBatchAreAlone|TestFifoIsTheNaiveOne|TestTitansIsTheNaiveOne|TestPrototypeTitans|TestPrototypeFifo|TestPrototypeBase|TestRowsThatGoChangeNothing|$(EACH)|$(SLOW))$$
+EACH      := TestChunkedForwardIsTheNaiveOne|TestForwardIsTheNaiveOne|TestGreedyIsTheSameOnEveryPlatform|TestRepackedLogitsAreTheSame|TestFifoIsTheNaiveOne|TestTitansIsTheNaiveOne|TestPrototypeTitans
+# Tests that read long texts, which kernels in plain Go, an order of magnitude slower, need not repeat.
+LONG      := TestRowsInAFile|TestIndependentQuestions|TestContextIsTheDefaultLimit|TestBudgetOfTheWholeTextIsFullAttention|TestConversationWithSensitivity|TestSavedSessionGoesOnAlike|TestBuildingStopped|TestLongUtterancesSplit|TestLandmarkPrototype|TestBudgetToOpenTheWholeText|TestThinkThatPrunesNothing|TestQuestionThatIsASegmentGoesToItsEpisode|TestOnlyWhatSaysSoLooksAhead|TestNewEpisodeBelowAThreshold|TestBlocksAreSaved|TestLandmarksOfAnyPieces|TestEpisodesOfTheWholeTalkAnswerAlike|TestOneBlockIsCompressionAfterPrefill|TestIndependentQuestionLeavesNoEpisode|TestAnswerTellsOfRowsDropped|TestOneEpisode|TestLandmarkModesWithNobodyToShareWith|TestThinkTakesLessMemory|TestBuildProgress|TestFolderOfOtherSettings|TestMutatedFiles|TestMutatedRealFiles|TestLandmarkAttentionMass|TestDecodingDoesNotAllocate|TestDecodingTogetherDoesNotAllocate|TestRowsThatGoChangeNothing|TestThreadsChangeNoBitOfClusters|TestClusteredSequencesInOneBatchAreAlone|TestTextsWithoutTheirBeginningAreTakenBack|TestPrototypeFifo|TestLandmarkRetrievalPrototype|TestChunkedPrefillInPiecesIsPrefillAtOnce
+RACE_SKIP := ^(TestContextIsTheDefaultLimit|TestGolden|TestDecodingDoesNotAllocate|TestLoadRefuses|TestMulAgainstDecodedWeights|TestMulIsTheSameForAnyNumberOfColumns|TestMulOfExtremes|TestPerplexityReference|TestReferencePerplexity|TestSequencesInOneBatchAreAlone|TestGeneratingAllocatesOnlyText|TestBudgetOfTheWholeTextIsFullAttention|TestThinkTakesLessMemory|TestThinkThatPrunesNothing|TestBenchWithinABudget|TestReadLoCoMo|TestBudgetToOpenTheWholeText|TestGeneratingWithLandmarksAllocatesNothing|TestLandmarkAttentionMass|TestLandmarkMemoryIsBounded|TestLandmarkPrototype|TestLandmarksAreTheNaiveOnes|TestLandmarksOfAnyPieces|TestDecodingWithClustersDoesNotAllocate|TestClustersAfterTruncation|TestWorkIsTheFilesMatrices|TestDecodingTogetherDoesNotAllocate|TestDecodingWithMemoryDoesNotAllocate|TestFifoDecodingDoesNotAllocate|TestTitansDecodingDoesNotAllocate|TestTitansInAnyBatches|TestChunkedPrefillInPiecesIsPrefillAtOnce|TestMemoryOfASession|TestClusteredSequencesInOneBatchAreAlone|TestPrototypeFifo|TestPrototypeBase|TestRowsThatGoChangeNothing|TestLandmarkRetrievalPrototype|TestMutated|TestMutatedFiles|TestMutatedRealFiles|TestVocabulary|TestRooflineOfEveryImplementation|TestQuantizeLikeReference|TestRepacking|$(EACH)|$(SLOW))$$
 
 # What runs once for each implementation of the kernels that the machine has. The tests of the kernels and of attention, and
 # those of the model that compare with references, run over all of them by themselves.
 TIERS := . ./model
 
-# What runs on emulated arm64, ten times slower: of package model, that small models write what they do elsewhere.
+# What runs on emulated arm64, ten times slower: what has arithmetic of its own; of package model, that small models write
+# what they do elsewhere.
 QEMU      ?= qemu-aarch64 -cpu max
-ARM64     := ./attention ./kernels ./kvcache ./sample ./tokenizer ./weights/quant
+ARM64     := ./attention ./kernels ./kvcache ./sample ./weights/quant
 ARM64_RUN := ^(TestForwardIsTheNaiveOne|TestGolden|TestGreedyIsTheSameOnEveryPlatform|TestRopeFrequencies|TestRoute)$$/(\.short$$|^stories260K|-tiny$$)
 
 FUZZTIME ?= 10s
@@ -66,12 +71,14 @@ short: ## run the tests that take no long time
 .PHONY: tiers
 tiers: ## test models and sessions with each implementation of the kernels that this machine has, but the fastest: make test has that
 	@names=$$($(GO) run ./cmd/infer version | sed -n 's/.*kernels: \[\(.*\)\].*/\1/p'); [ -n "$$names" ] || exit 1; \
-	for cpu in $${names% *}; do echo "MNEME_CPU=$$cpu"; MNEME_CPU=$$cpu $(GO) test -short -skip '^($(EACH)|$(SLOW))$$' $(TIERS) || exit 1; done
+	for cpu in $${names% *}; do echo "MNEME_CPU=$$cpu"; long=; [ $$cpu != generic ] || long='|$(LONG)'; \
+		MNEME_CPU=$$cpu $(GO) test -short -skip "^($(EACH)|$(SLOW)$$long)\$$" $(TIERS) || exit 1; done
 
 .PHONY: race
 race: ## test the packages with goroutines under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -short -skip '$(RACE_SKIP)' $(RACE)
 	CGO_ENABLED=1 $(GO) test -race -run '$(RACE_TEAM)' ./kernels
+	CGO_ENABLED=1 $(GO) test -race -short -run '$(RACE_SHARED)' ./kvcache ./tokenizer
 	CGO_ENABLED=1 $(GO) test -race -short -run '$(RACE_COMMAND)' ./cmd/infer
 	CGO_ENABLED=1 $(GO) test -race -run '$(RACE_TRAIN)' ./train
 
