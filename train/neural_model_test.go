@@ -165,25 +165,9 @@ func BenchmarkNeuralStep(b *testing.B) {
 		n    *Neural
 	}{{"none", nil}, {"linear", SmallNeural()}, {"deep", SmallDeepNeural()}, {"deep-expansion=4", wide}} {
 		b.Run(neural.name, func(b *testing.B) {
-			const texts, length = 4, 512
-			c := computes(b)
 			s := Small(len(tales.Words()))
 			s.Sight, s.Neural = Sight{Window: 64}, neural.n
-			m, err := NewModel(s, 1)
-			if err != nil {
-				b.Fatal(err)
-			}
-			trainer, err := NewTrainer(c[len(c)-1], m, texts, length)
-			if err != nil {
-				b.Fatal(err)
-			}
-			o, documents := NewAdamW(), someStories(b, tales.New(seeded(1)), texts, length)
-			for b.Loop() {
-				if _, _, err := trainer.Step(o, 1e-3, documents); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(texts*length*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+			benchmarkStep(b, s, 4, 512)
 		})
 	}
 }

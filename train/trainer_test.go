@@ -460,13 +460,12 @@ func BenchmarkStep(b *testing.B) {
 		b.Run(kind.name, func(b *testing.B) {
 			s := Small(len(tales.Words()))
 			kind.change(&s)
-			benchmarkStep(b, s, kind.length)
+			benchmarkStep(b, s, 8, kind.length)
 		})
 	}
 }
 
-func benchmarkStep(b *testing.B, s Shape, length int) {
-	const texts = 8
+func benchmarkStep(b *testing.B, s Shape, texts, length int) {
 	c := computes(b)
 	m, err := NewModel(s, 1)
 	if err != nil {
