@@ -40,7 +40,7 @@ func newRoot(a *app) *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object")
 	root.PersistentFlags().IntVarP(&a.threads, "threads", "t", 0, "`number` of threads that compute; 0: one per processor")
 	root.AddCommand(
-		newRun(a), newAsk(a), newTokenize(a), newLogits(a), newPerplexity(a), newProfile(a), newBench(a), newInspect(a), newPlan(a),
+		newRun(a), newAsk(a), newTokenize(a), newLogits(a), newPerplexity(a), newNeedle(a), newProfile(a), newBench(a), newInspect(a), newPlan(a),
 		newQuantize(a), newConvert(a), newSynth(a), newTrain(a), newPolicies(a), newCompletion(a), newVersion(a),
 	)
 	help := newHelp()

@@ -1,0 +1,153 @@
+package bench
+
+import (
+	"cmp"
+	"maps"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// NeedleResult is what a model found.
+type NeedleResult struct {
+	Cells []NeedleCell           // by length, then depth
+	Types map[string]NeedleCount // over all cells
+	// EffectiveContext is the largest length of which every cell, and every cell of all shorter ones, is answered; 0: none is.
+	EffectiveContext int
+	Pass             float64 // the share of right answers from which a cell is answered
+	// Failures are the reasons for which texts could not be read, or questions about them not be answered, by length.
+	Failures      []NeedleFailure
+	BeyondTrained int // tokens that the longest text was longer than the model was trained for
+
+	Resumed int // trials that the log had
+	Tokens  int // of the texts that were read now
+	Elapsed time.Duration
+}
+
+// TokensPerSecond is the speed of reading texts and answering.
+func (r *NeedleResult) TokensPerSecond() float64 { return rate(r.Tokens, r.Elapsed) }
+
+// NeedleCell is the texts of a length with what is asked for at a depth.
+type NeedleCell struct {
+	Length int     `json:"length"`
+	Depth  float64 `json:"depth"`
+	NeedleCount
+	Failed int                    `json:"failed"` // questions that could not be answered, of those that are not right
+	Types  map[string]NeedleCount `json:"types"`
+	Memory NeedleMemory           `json:"memory"` // the most of each, of any text
+}
+
+// NeedleCount counts questions.
+type NeedleCount struct {
+	Trials  int `json:"trials"`
+	Correct int `json:"correct"`
+}
+
+func (c *NeedleCount) add(t *NeedleTrial) {
+	c.Trials += t.Asked
+	c.Correct += t.correct()
+}
+
+// Share is the share of the questions that were answered.
+func (c NeedleCount) Share() float64 {
+	if c.Trials == 0 {
+		return 0
+	}
+	return float64(c.Correct) / float64(c.Trials)
+}
+
+// NeedleFailure is why texts of a length could not be read.
+type NeedleFailure struct {
+	Length  int    `json:"length"`
+	Message string `json:"message"` // of the first; others may have other numbers in it
+	Count   int    `json:"count"`   // texts
+}
+
+// result counts what came out.
+func (r *needleRun) result() (*NeedleResult, error) {
+	out := &NeedleResult{Pass: r.options.Pass, Types: map[string]NeedleCount{}, Tokens: r.total, Elapsed: r.elapsed, Resumed: len(r.places) - len(r.todo)}
+	cells := map[Place]*NeedleCell{}
+	for _, t := range r.trials {
+		at := Place{Length: t.Length, Depth: t.Depth}
+		c := cells[at]
+		if c == nil {
+			c = &NeedleCell{Length: t.Length, Depth: t.Depth, Types: map[string]NeedleCount{}}
+			cells[at] = c
+		}
+		c.add(t)
+		for _, counts := range []map[string]NeedleCount{c.Types, out.Types} {
+			n := counts[t.Type]
+			n.add(t)
+			counts[t.Type] = n
+		}
+		c.Failed += t.Asked - len(t.Answers)
+		c.Memory = c.Memory.most(t.Memory)
+		out.BeyondTrained = max(out.BeyondTrained, t.BeyondTrained)
+	}
+	for _, c := range slices.SortedFunc(maps.Values(cells), func(a, b *NeedleCell) int {
+		return cmp.Or(cmp.Compare(a.Length, b.Length), cmp.Compare(a.Depth, b.Depth))
+	}) {
+		out.Cells = append(out.Cells, *c)
+	}
+	out.EffectiveContext = effectiveContext(out.Cells, r.options.Pass)
+	out.Failures = failures(r.trials)
+	return out, nil
+}
+
+func (m NeedleMemory) most(other NeedleMemory) NeedleMemory {
+	return NeedleMemory{
+		max(m.RowsKept, other.RowsKept), max(m.RowsSeen, other.RowsSeen), max(m.RowsEvicted, other.RowsEvicted),
+		max(m.KVBytes, other.KVBytes), max(m.StateBytes, other.StateBytes),
+	}
+}
+
+// effectiveContext is the largest length up to which every cell is answered, of cells by length.
+func effectiveContext(cells []NeedleCell, pass float64) (length int) {
+	for i := range cells {
+		c := &cells[i]
+		if !answered(c.Correct, c.Trials, pass) {
+			if c.Length == length { // a shallower cell of the same length was answered
+				return before(cells[:i], length)
+			}
+			return length
+		}
+		length = c.Length
+	}
+	return length
+}
+
+// before is the largest length of cells that is less than another one; 0: there is none.
+func before(cells []NeedleCell, than int) int {
+	for i := len(cells) - 1; i >= 0; i-- {
+		if cells[i].Length < than {
+			return cells[i].Length
+		}
+	}
+	return 0
+}
+
+// numbers are what may differ in messages that are otherwise the same: how much memory there was, at which token it happened.
+var numbers = regexp.MustCompile(`[0-9]+(\.[0-9]+)?`)
+
+// failures counts the reasons, in the order in which they first come up.
+func failures(trials []*NeedleTrial) (list []NeedleFailure) {
+	type reason struct {
+		length  int
+		message string
+	}
+	at := map[reason]int{}
+	for _, t := range trials {
+		if t.Error == "" {
+			continue
+		}
+		key := reason{t.Length, numbers.ReplaceAllString(t.Error, "#")}
+		i, known := at[key]
+		if !known {
+			i = len(list)
+			at[key] = i
+			list = append(list, NeedleFailure{Length: t.Length, Message: t.Error})
+		}
+		list[i].Count++
+	}
+	return list
+}
