@@ -14,6 +14,7 @@ import (
 	"github.com/mneme-lm/mneme"
 	"github.com/mneme-lm/mneme/bench"
 	"github.com/mneme-lm/mneme/internal/atomicfile"
+	"github.com/mneme-lm/mneme/internal/sysmem"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -78,7 +79,7 @@ func newNeedle(a *app) *cobra.Command {
 	addGroup(cmd, "Measurement", func(set *pflag.FlagSet) {
 		set.Float64Var(&c.pass, "pass", bench.DefaultPass, "`share` of right answers from which a length and depth counts as answered")
 		set.StringVar(&c.out, "out", "", "`folder` for the result as "+needleResultFile+", and for the trials that are done, from which an interrupted measurement goes on")
-		set.IntVar(&c.parallel, "parallel", 0, "`number` of texts to read at a time, each with its share of the threads; 0: one per thread for small models, else one")
+		set.IntVar(&c.parallel, "parallel", 0, "`number` of texts to read at a time, each with its share of the threads; 0: one for each thread where the model is small, as far as memory allows, else one")
 	})
 	cmd.MarkFlagDirname("out")
 	c.memory.add(cmd, "`number` of tokens to announce to a session; 0: as many as its text needs")
@@ -91,21 +92,30 @@ func (c *needleCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	models, err := c.models()
+	m, err := c.model.open(c.app)
 	if err != nil {
 		return err
 	}
+	models := []*mneme.Model{m}
 	defer func() {
 		for _, m := range models {
 			m.Close()
 		}
 	}()
-	m := models[0]
-	o.Beside = models[1:]
 	texts, err := c.haystacks.open(m)
 	if err != nil {
 		return err
 	}
+	if n := c.atATime(m, texts, o.Session); n > 1 {
+		threads := m.Threads()
+		if err := m.Close(); err != nil {
+			return err
+		}
+		if models, err = c.open(n, max(1, threads/n)); err != nil {
+			return err
+		}
+	}
+	m, o.Beside = models[0], models[1:]
 	settings, err := c.settings(m, texts)
 	if err != nil {
 		return err
@@ -144,31 +154,36 @@ func (c *needleCommand) options(cmd *cobra.Command) (o bench.NeedleOptions, err 
 // several threads for one.
 const smallModel = 64 << 20
 
-// models opens the model as often as texts are read at a time.
-func (c *needleCommand) models() ([]*mneme.Model, error) {
-	m, err := c.model.open(c.app)
-	if err != nil {
-		return nil, err
+// atATime is how many texts are read at a time: as many as there are threads, or as fit into half of the memory to spare.
+func (c *needleCommand) atATime(m *mneme.Model, texts bench.Haystacks, session []mneme.SessionOption) int {
+	if c.parallel > 0 {
+		return c.parallel
 	}
-	threads, parallel := m.Threads(), c.parallel
-	if parallel == 0 {
-		parallel = 1
-		if plan, err := m.Plan(0); err == nil && plan.WeightsBytes <= smallModel && c.memory.store == "" {
-			parallel = threads
-		}
+	if c.memory.store != "" {
+		return 1
 	}
-	if parallel == 1 {
-		return []*mneme.Model{m}, nil
+	longest := c.memory.context
+	for _, p := range texts.Places() {
+		longest = max(longest, p.Length)
 	}
-	if err := m.Close(); err != nil {
-		return nil, err
+	plan, err := m.Plan(longest, session...)
+	if err != nil || plan.WeightsBytes > smallModel {
+		return 1 // what is wrong shows when the text is read
 	}
-	of := *c.app
-	of.stderr = io.Discard // warnings were given
-	of.threads = max(1, threads/parallel)
-	var models []*mneme.Model
-	for range parallel {
-		m, err := c.model.open(&of)
+	n := int64(m.Threads())
+	if free, known := sysmem.Available(); known {
+		n = min(n, free/2/max(1, plan.KVBytes+plan.StateBytes+plan.ScratchBytes))
+	}
+	return int(max(1, n))
+}
+
+// open opens the model several times.
+func (c *needleCommand) open(times, threads int) (models []*mneme.Model, err error) {
+	quiet := *c.app
+	quiet.stderr = io.Discard // what there is to warn of has been said
+	quiet.threads = threads
+	for range times {
+		m, err := c.model.open(&quiet)
 		if err != nil {
 			for _, m := range models {
 				err = errors.Join(err, m.Close())
