@@ -103,9 +103,9 @@ func begin(path string, head []byte) error {
 
 // read takes the trials from a file, and returns how many bytes of it are good.
 func (l *NeedleLog) read(data []byte, settings []Setting) (good int, err error) {
-	line, rest, _ := bytes.Cut(data, []byte("\n"))
+	line, rest, whole := bytes.Cut(data, []byte("\n"))
 	var head logHead
-	if err := json.Unmarshal(line, &head); err != nil || head.Version == 0 {
+	if err := json.Unmarshal(line, &head); err != nil || !whole || head.Version == 0 {
 		return 0, errors.New("it is there, and no log of trials")
 	}
 	if head.Version != logVersion {

@@ -150,6 +150,9 @@ func (r *needleReader) ask(ctx context.Context, q *Question, t *NeedleTrial) err
 			a.Tokens = append(a.Tokens, token.ID)
 		}
 		a.Text += token.Text
+		if q.Answer == nil && q.right(&a) {
+			break // nothing that follows could change it
+		}
 	}
 	a.Correct = q.right(&a)
 	t.Answers = append(t.Answers, a)

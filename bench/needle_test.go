@@ -582,3 +582,27 @@ func TestNeedleLog(t *testing.T) {
 		t.Errorf("a folder that is a file: %v", err)
 	}
 }
+
+func FuzzNeedleLog(f *testing.F) {
+	settings := []Setting{{"a", "1"}}
+	head, err := json.Marshal(logHead{logVersion, settings})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(append(head, '\n'))
+	f.Add(append(head, "\n{\"length\":3,\"depth\":0.5,\"trial\":1,\"answers\":[{\"correct\":true}],\"asked\":1}\n{\"length\":4"...))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l := &NeedleLog{trials: map[placeKey]*NeedleTrial{}}
+		good, err := l.read(data, settings)
+		if err != nil {
+			return
+		}
+		if good > len(data) || data[good-1] != '\n' {
+			t.Fatalf("%d of %d bytes are good", good, len(data))
+		}
+		again := &NeedleLog{trials: map[placeKey]*NeedleTrial{}}
+		if same, err := again.read(data[:good], settings); err != nil || same != good || len(again.trials) != len(l.trials) {
+			t.Fatalf("what is good, %d bytes: %d, %v", good, same, err)
+		}
+	})
+}

@@ -64,12 +64,15 @@ func newNeedle(a *app) *cobra.Command {
 			"prints how often the answer is right. The text is read first, and the cache brought within its budget, before the\n" +
 			"question is: no policy sees it earlier. The answer is what the model then writes by itself, the most probable token each\n" +
 			"time; it is right if all its tokens are. For models of the small language that infer train teaches, texts are made:\n" +
-			"another story for every trial. The effective context is the largest length at which every depth, as at all shorter ones,\n" +
+			"another story for every trial. With --haystack they are pieces of a text with needles between its sentences, for models\n" +
+			"that know a language: the question is put as a text to be continued, not by a chat template, and the answer is right if\n" +
+			"all that is asked for occurs in it. The effective context is the largest length at which every depth, as at all shorter ones,\n" +
 			"has a share of --pass right answers. A text that cannot be read, for want of memory or since a learned memory diverged,\n" +
 			"counts as not answered, and the reason is printed. With --out, what is interrupted goes on where it was, and comes to\n" +
 			"the same result; more lengths, depths and trials may be added.",
 		Example: `  infer needle -m base.gguf --lengths 256,1024,4096 --depths 0.05,0.5,0.95 --trials 200 --out base-needles
   infer needle -m base.gguf --lengths 1024 --kv h2o --kv-budget 256 --json
+  infer needle -m model.gguf --haystack book.txt --needle number,keys,tracking --lengths 4096,16384
   infer needle -m model.gguf --documents needles.jsonl`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
@@ -102,7 +105,7 @@ func (c *needleCommand) run(cmd *cobra.Command) error {
 			m.Close()
 		}
 	}()
-	texts, err := c.haystacks.open(m)
+	texts, err := c.haystacks.open(cmd.Context(), c.app, m)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -99,6 +100,24 @@ func TestNeedleOfTales(t *testing.T) {
 	}
 	if r := infer("needle", "-m", m, "--lengths", "16"); r.code != exitFailure || !strings.Contains(r.stderr, "16 tokens with 5 facts") {
 		t.Errorf("exit %d, %q", r.code, r.stderr)
+	}
+}
+
+func TestNeedleInText(t *testing.T) {
+	var text strings.Builder
+	for i := range 90 {
+		fmt.Fprintf(&text, "The cat number %d sat on a mat. ", i)
+	}
+	file := writeFile(t, "text", text.String())
+	args := []string{"needle", "-m", tinyModel(t), "--haystack", file, "--lengths", "900", "--depths", "0.5", "--trials", "4", "--needle", "number,keys", "--questions", "2", "--max-tokens", "3"}
+	r := infer(append(args, "--json")...)
+	j := decode[needleResult](t, r.stdout)
+	if r.code != exitSuccess || !strings.Contains(r.stderr, "tokens longer than the 96") || len(j.Cells) != 1 || j.Cells[0].Trials != 8 || j.Types["keys"].Trials != 4 || j.Settings["--needle"] != "number,keys" {
+		t.Errorf("exit %d, %q, %+v", r.code, r.stderr, j)
+	}
+	args[4] = "-"
+	if in := inferWithInput(strings.NewReader(text.String()), append(args, "--json")...); !reflect.DeepEqual(decode[needleResult](t, in.stdout).Cells, j.Cells) || in.code != exitSuccess {
+		t.Errorf("from standard input: %+v", in)
 	}
 }
 
