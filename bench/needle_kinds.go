@@ -50,8 +50,8 @@ var needleKinds = []NeedleKind{
 	{"keys", "numbers of several cities, of which one is asked for", 0, func(r *rand.Rand, depth float64, facts, questions int) riddle {
 		return secrets(r, depth, questions, facts-1, "number", number)
 	}},
-	{"values", "several numbers of a city, all of which are asked for: the first at the depth, the others anywhere", len(valuesWordings), values},
-	{"tracking", "a variable that is set to a number at the depth, others that are set to it later, and to these, all of which are asked for", len(trackingWordings), tracking},
+	{"values", "several numbers of a city, all asked for: the first at the depth, the others anywhere", len(valuesWordings), values},
+	{"tracking", "a variable that is set at the depth, others that are later set to the one before, all asked for", len(trackingWordings), tracking},
 }
 
 // NeedleKinds lists what can be hidden in a text.

@@ -55,7 +55,8 @@ func NewPieces(m *mneme.Model, text string, o TextOptions) (*Pieces, error) {
 		if place.Length > p.places[0].Length { // than that of the first ones, which have the least room
 			break
 		}
-		if _, err := p.Haystack(i); err != nil {
+		_, f := p.begin(i)
+		if _, err := f.bare(); err != nil {
 			return nil, err
 		}
 	}
@@ -118,12 +119,17 @@ func (p *Pieces) Settings() []Setting {
 }
 
 // Haystack implements Haystacks.
-func (p *Pieces) Haystack(number int) (Haystack, error) {
+func (p *Pieces) Haystack(number int) (h Haystack, err error) {
+	h, f := p.begin(number)
+	h.Tokens, err = f.fit()
+	return h, err
+}
+
+// begin draws what is hidden and asked in a place, and finds out how much room that leaves.
+func (p *Pieces) begin(number int) (h Haystack, f fitting) {
 	place, o := p.places[number], &p.options
-	r := o.random(place)
-	x := p.kindOf(place.Trial).make(r, place.Depth, o.Facts, o.Questions)
+	x := p.kindOf(place.Trial).make(o.random(place), place.Depth, o.Facts, o.Questions)
 	slices.SortStableFunc(x.hidden, func(a, b hidden) int { return cmp.Compare(a.at, b.at) })
-	var h Haystack
 	for _, a := range x.asked {
 		q := Question{Tokens: p.encode("\n\nQuestion: " + a.question + "\nAnswer: " + a.begins), Expected: a.expected, MaxTokens: o.MaxTokens}
 		if q.MaxTokens == 0 {
@@ -132,13 +138,7 @@ func (p *Pieces) Haystack(number int) (Haystack, error) {
 		}
 		h.Questions = append(h.Questions, q)
 	}
-	f := fitting{Pieces: p, hidden: x.hidden, announced: x.announced, from: p.first(place), room: place.Length - h.length()}
-	tokens, err := f.fit()
-	if err != nil {
-		return h, fmt.Errorf("bench: needle: a text of %d tokens with needle %s: %w", place.Length, place.Type, err)
-	}
-	h.Tokens = tokens
-	return h, nil
+	return h, fitting{Pieces: p, place: place, hidden: x.hidden, announced: x.announced, from: p.first(place), room: place.Length - h.length()}
 }
 
 // first is the sentence that a piece begins with: another one for each trial of a cell, if the text has as many, wherever that of the
@@ -164,6 +164,7 @@ func gcd(a, b int) int {
 // fitting is the search for as many sentences as there is room for.
 type fitting struct {
 	*Pieces
+	place     Place
 	announced string
 	hidden    []hidden
 	from      int // the first sentence
@@ -173,9 +174,9 @@ type fitting struct {
 // fit returns the tokens of a text with as many sentences as have room. How many tokens they come to is known when they are encoded
 // together: what each has alone is a guess, since words and tokens may join where sentences do.
 func (f *fitting) fit() ([]int32, error) {
-	best := f.encoded(0)
-	if len(best) > f.room {
-		return nil, fmt.Errorf("it takes %d tokens more than that without a word of the text", len(best)-f.room)
+	best, err := f.bare()
+	if err != nil {
+		return nil, err
 	}
 	fits, tooMany := 0, math.MaxInt
 	for n := f.more(0, f.room-len(best)); tooMany-fits > 1; {
@@ -190,6 +191,15 @@ func (f *fitting) fit() ([]int32, error) {
 		}
 	}
 	return best, nil
+}
+
+// bare is a text without a sentence.
+func (f *fitting) bare() ([]int32, error) {
+	tokens := f.encoded(0)
+	if len(tokens) > f.room {
+		return nil, fmt.Errorf("bench: needle: a text of %d tokens with needle %s: it takes %d tokens more than that without a word of the text", f.place.Length, f.place.Type, len(tokens)-f.room)
+	}
+	return tokens, nil
 }
 
 // tokensOf is how many tokens the first n sentences have, as if each were alone.

@@ -34,11 +34,12 @@ func (f *haystackFlags) add(cmd *cobra.Command) {
 		set.Uint64Var(&f.text.Seed, "seed", 1, "same `seed`, same texts")
 		set.IntVar(&f.text.Facts, "facts", bench.DefaultFacts, "`number` of facts of the kind that is asked for in a story, or of what --needle keys, values and tracking hide")
 		set.StringVar(&f.haystack, "haystack", "", "`file` of any text (-: standard input) to hide needles in, in place of stories")
-		set.StringSliceVar(&f.text.Kinds, "needle", []string{"number"}, "with --haystack: `kinds` of needles, which take turns: "+needleKindList())
+		set.StringSliceVar(&f.text.Kinds, "needle", []string{"number"}, "with --haystack: `kinds` of needles, which take turns: "+strings.Join(needleKindNames(), ", "))
 		set.IntVar(&f.text.Questions, "questions", 1, "with --haystack: `number` of questions about each text, all of the same cache")
 		set.IntVar(&f.text.MaxTokens, "max-tokens", 0, "with --haystack: `number` of tokens of an answer at most; 0: what the right one may take")
 		set.StringVar(&f.documents, "documents", "", "`file` of ready texts, a JSON object on each line: tokens and answer as ids, or text, question and answer; and depth")
 	})
+	cmd.Flags().Lookup("depths").DefValue = "[0.05,0.5,0.95]"
 	cmd.MarkFlagFilename("documents", "jsonl")
 	cmd.MarkFlagFilename("haystack")
 	cmd.RegisterFlagCompletionFunc("needle", cobra.FixedCompletions(needleKindNames(), cobra.ShellCompDirectiveNoFileComp))
@@ -52,11 +53,11 @@ func needleKindNames() (names []string) {
 }
 
 func needleKindList() string {
-	var list []string
+	var b strings.Builder
 	for _, k := range bench.NeedleKinds() {
-		list = append(list, fmt.Sprintf("%s (%s)", k.Name, k.Title))
+		fmt.Fprintf(&b, "  %-10s %s\n", k.Name, k.Title)
 	}
-	return strings.Join(list, ", ")
+	return b.String()
 }
 
 // check finds what is wrong before a model is opened.

@@ -66,10 +66,11 @@ func newNeedle(a *app) *cobra.Command {
 			"time; it is right if all its tokens are. For models of the small language that infer train teaches, texts are made:\n" +
 			"another story for every trial. With --haystack they are pieces of a text with needles between its sentences, for models\n" +
 			"that know a language: the question is put as a text to be continued, not by a chat template, and the answer is right if\n" +
-			"all that is asked for occurs in it. The effective context is the largest length at which every depth, as at all shorter ones,\n" +
-			"has a share of --pass right answers. A text that cannot be read, for want of memory or since a learned memory diverged,\n" +
-			"counts as not answered, and the reason is printed. With --out, what is interrupted goes on where it was, and comes to\n" +
-			"the same result; more lengths, depths and trials may be added.",
+			"all that is asked for occurs in it. The needles are\n" + needleKindList() +
+			"The effective context is the largest length at which every depth has a share of --pass right answers, as at all shorter\n" +
+			"lengths. A text that cannot be read, for want of memory or since a learned memory diverged, counts as not answered, and\n" +
+			"the reason is printed. With --out, what is interrupted goes on where it was, and comes to the same result; more lengths,\n" +
+			"depths and trials may be added.",
 		Example: `  infer needle -m base.gguf --lengths 256,1024,4096 --depths 0.05,0.5,0.95 --trials 200 --out base-needles
   infer needle -m base.gguf --lengths 1024 --kv h2o --kv-budget 256 --json
   infer needle -m model.gguf --haystack book.txt --needle number,keys,tracking --lengths 4096,16384

@@ -123,19 +123,25 @@ func TestNeedleInText(t *testing.T) {
 
 func TestNeedleUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"":                               "no model",
-		"-m x --pass 0":                  "--pass is 0",
-		"-m x --parallel -1":             "--parallel is -1",
-		"-m x --lengths 0":               "--lengths: 0 tokens",
-		"-m x --depths 1.5":              "--depths: 1.5",
-		"-m x --trials 0":                "--trials is 0",
-		"-m x --facts 0":                 "--facts is 0",
-		"-m x --documents y --seed":      "needs an argument",
-		"-m x --documents y --facts 3":   "--documents and --facts",
-		"-m x --kv h2o":                  "no budget",
-		"-m x --trace y":                 "--trace",
-		"-m x --parallel 2 --kv-store y": "--kv-store",
-		"-m x --lengths a":               "invalid argument",
+		"":                                  "no model",
+		"-m x --pass 0":                     "--pass is 0",
+		"-m x --parallel -1":                "--parallel is -1",
+		"-m x --lengths 0":                  "--lengths: 0 tokens",
+		"-m x --depths 1.5":                 "--depths: 1.5",
+		"-m x --trials 0":                   "--trials is 0",
+		"-m x --facts 0":                    "--facts is 0",
+		"-m x --documents y --seed":         "needs an argument",
+		"-m x --documents y --facts 3":      "--documents and --facts",
+		"-m x --kv h2o":                     "no budget",
+		"-m x --trace y":                    "--trace",
+		"-m x --parallel 2 --kv-store y":    "--kv-store",
+		"-m x --lengths a":                  "invalid argument",
+		"-m x --needle keys":                "--haystack FILE",
+		"-m x --haystack y --needle pin":    `no kind "pin" (there is: number, word`,
+		"-m x --haystack y --questions 0":   "--questions is 0",
+		"-m x --haystack y --facts 99":      "--facts is 99",
+		"-m x --haystack y --max-tokens -1": "--max-tokens is -1",
+		"-m x --haystack y --documents z":   "--documents and --haystack",
 	} {
 		if r := infer(append([]string{"needle"}, strings.Fields(args)...)...); r.code != exitUsage || !strings.Contains(r.stderr, want) {
 			t.Errorf("%s: exit %d, %q, want %q", args, r.code, r.stderr, want)
