@@ -22,10 +22,8 @@ func (s Shape) validateNeural() error {
 	if x == (Neural{}) {
 		return nil
 	}
-	for _, n := range []int{x.Heads, x.HeadDim, x.Depth, x.Expansion, x.Chunk, x.Convolution + 1, x.Persistent + 1} {
-		if n < 1 || n > largest {
-			return fmt.Errorf("shape %q: memory %+v: a size is not within 1 to %d", s.Name, x, largest)
-		}
+	if err := x.validate(); err != nil {
+		return fmt.Errorf("shape %q: %w", s.Name, err)
 	}
 	switch {
 	case !slices.Contains([]string{"lmm", "mag", "mal", "mac"}, x.Variant):
@@ -38,6 +36,15 @@ func (s Shape) validateNeural() error {
 	return nil
 }
 
+func (x Neural) validate() error {
+	for _, n := range []int{x.Heads, x.HeadDim, x.Depth, x.Expansion, x.Chunk, x.Convolution + 1, x.Persistent + 1} {
+		if n < 1 || n > largest {
+			return fmt.Errorf("memory %+v: a size is not within 1 to %d", x, largest)
+		}
+	}
+	return nil
+}
+
 // stepMax keeps memories of random weights from diverging, also on texts that are the same token again and again: what a chunk learns is a
 // sum over its tokens.
 const stepMax = .01
@@ -45,20 +52,31 @@ const stepMax = .01
 // neuralParameters are the keys that say what the memory is, and what attention stands beside it.
 func (s Shape) neuralParameters() []pair {
 	x := s.Neural
-	layers := make([]int32, s.Layers)
-	for i := range layers {
-		layers[i] = int32(i)
-	}
 	pairs := []pair{{"attention.kind", "window"}}
 	if x.Variant == "mac" {
 		pairs = []pair{{"attention.kind", "chunked"}, {"attention.chunk_length", uint32(x.Chunk)}}
 	}
-	return append(pairs, pair{"memory.kind", "neural"}, pair{"memory.neural.variant", x.Variant}, pair{"memory.neural.layers", layers},
-		pair{"memory.neural.head_count", uint32(x.Heads)}, pair{"memory.neural.head_length", uint32(x.HeadDim)},
-		pair{"memory.neural.depth", uint32(x.Depth)}, pair{"memory.neural.expansion", uint32(x.Expansion)},
-		pair{"memory.neural.chunk", uint32(x.Chunk)}, pair{"memory.neural.convolution", uint32(x.Convolution)},
-		pair{"memory.neural.persistent", uint32(x.Persistent)},
-		pair{"memory.neural.step_max", float32(stepMax)}, pair{"memory.neural.momentum_max", float32(.9)})
+	return append(pairs, x.parameters(s.allLayers())...)
+}
+
+func (s Shape) allLayers() []int32 {
+	layers := make([]int32, s.Layers)
+	for i := range layers {
+		layers[i] = int32(i)
+	}
+	return layers
+}
+
+// parameters are those of the memory itself.
+func (x Neural) parameters(layers []int32) []pair {
+	return []pair{
+		{"memory.kind", "neural"}, {"memory.neural.variant", x.Variant}, {"memory.neural.layers", layers},
+		{"memory.neural.head_count", uint32(x.Heads)}, {"memory.neural.head_length", uint32(x.HeadDim)},
+		{"memory.neural.depth", uint32(x.Depth)}, {"memory.neural.expansion", uint32(x.Expansion)},
+		{"memory.neural.chunk", uint32(x.Chunk)}, {"memory.neural.convolution", uint32(x.Convolution)},
+		{"memory.neural.persistent", uint32(x.Persistent)},
+		{"memory.neural.step_max", float32(stepMax)}, {"memory.neural.momentum_max", float32(.9)},
+	}
 }
 
 // neuralTensors are those of a layer with such a memory.

@@ -22,64 +22,82 @@ import (
 // error.
 func Write(ctx context.Context, path string, shape Shape, t quant.Type, seed uint64,
 	progress func(done, total int64)) error {
-	md, tensors, infos, err := declare(shape, t, seed)
+	f, err := declare(shape, t, seed)
 	if err != nil {
 		return err
 	}
-	w, err := weights.Create(path, md, infos)
-	if err != nil {
-		return err
-	}
-	defer w.Abort()
-	if err := fill(ctx, w, tensors, t, seed, progress); err != nil {
-		return err
-	}
-	return w.Close()
+	return f.write(ctx, path, progress)
 }
 
 // WriteTo writes to out what Write writes to a file.
 func WriteTo(ctx context.Context, out io.Writer, shape Shape, t quant.Type, seed uint64) error {
-	md, tensors, infos, err := declare(shape, t, seed)
+	f, err := declare(shape, t, seed)
 	if err != nil {
 		return err
 	}
-	w, err := weights.NewWriter(out, md, infos)
+	return f.writeTo(ctx, out)
+}
+
+// random is what a file will hold: metadata, and tensors that are drawn when they are written.
+type random struct {
+	metadata *weights.Metadata
+	tensors  []tensor
+	kind     quant.Type // of matrices
+	seed     uint64
+}
+
+// declare says what the file of a shape will hold.
+func declare(shape Shape, t quant.Type, seed uint64) (*random, error) {
+	if err := shape.validate(); err != nil {
+		return nil, fmt.Errorf("synth: %w", err)
+	}
+	md, err := shape.metadata(t, seed)
+	if err != nil {
+		return nil, fmt.Errorf("synth: shape %q: %w", shape.Name, err)
+	}
+	return &random{metadata: md, tensors: shape.tensors(), kind: t, seed: seed}, nil
+}
+
+func (f *random) infos() []weights.TensorInfo {
+	infos := make([]weights.TensorInfo, len(f.tensors))
+	for i, x := range f.tensors {
+		infos[i] = weights.TensorInfo{Name: x.name, Type: x.typeOf(f.kind), Shape: x.shape}
+	}
+	return infos
+}
+
+func (f *random) write(ctx context.Context, path string, progress func(done, total int64)) error {
+	w, err := weights.Create(path, f.metadata, f.infos())
 	if err != nil {
 		return err
 	}
-	if err := fill(ctx, w, tensors, t, seed, nil); err != nil {
+	defer w.Abort()
+	if err := f.fill(ctx, w, progress); err != nil {
 		return err
 	}
 	return w.Close()
 }
 
-// declare says what the file will hold.
-func declare(shape Shape, t quant.Type, seed uint64) (*weights.Metadata, []tensor, []weights.TensorInfo, error) {
-	if err := shape.validate(); err != nil {
-		return nil, nil, nil, fmt.Errorf("synth: %w", err)
-	}
-	md, err := shape.metadata(t, seed)
+func (f *random) writeTo(ctx context.Context, out io.Writer) error {
+	w, err := weights.NewWriter(out, f.metadata, f.infos())
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("synth: shape %q: %w", shape.Name, err)
+		return err
 	}
-	tensors := shape.tensors()
-	infos := make([]weights.TensorInfo, len(tensors))
-	for i, x := range tensors {
-		infos[i] = weights.TensorInfo{Name: x.name, Type: x.typeOf(t), Shape: x.shape}
+	if err := f.fill(ctx, w, nil); err != nil {
+		return err
 	}
-	return md, tensors, infos, nil
+	return w.Close()
 }
 
 // fill draws and writes all tensors.
-func fill(ctx context.Context, w *weights.Writer, tensors []tensor, t quant.Type, seed uint64,
-	report func(done, total int64)) error {
+func (f *random) fill(ctx context.Context, w *weights.Writer, report func(done, total int64)) error {
 	progress := &rowstream.Progress{Report: report, Total: w.DataBytes()}
-	for _, x := range tensors {
+	for _, x := range f.tensors {
 		rowLen := x.shape[0]
 		stream := rowstream.Stream{
-			Type: x.typeOf(t), RowLen: rowLen, Rows: x.elements() / rowLen,
+			Type: x.typeOf(f.kind), RowLen: rowLen, Rows: x.elements() / rowLen,
 			Fill: func(dst []float32, first int) error {
-				x.draw(dst, first, seed)
+				x.draw(dst, first, f.seed)
 				return nil
 			},
 		}
