@@ -33,5 +33,20 @@ func fingerprint(f *weights.File) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// Fingerprint tells this model from others: a hash of its metadata and samples of its weights. It is worked out once.
+// fingerprintOf is the fingerprint of a model with an adapter, or of one without, nil.
+func fingerprintOf(file, adapter *weights.File) (string, error) {
+	print, err := fingerprint(file)
+	if err != nil || adapter == nil {
+		return print, err
+	}
+	added, err := fingerprint(adapter)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(print + " " + added))
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// Fingerprint tells this model from others: a hash of its metadata and samples of its weights, and of those of its adapter, if it was
+// opened with one. It is worked out once.
 func (m *Model) Fingerprint() (string, error) { return m.fingerprint() }

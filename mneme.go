@@ -32,6 +32,7 @@ var ErrNoTokenizer = errors.New("the model has no tokenizer")
 // Model is an open model. It is safe for concurrent use.
 type Model struct {
 	file      *weights.File
+	adapter   *weights.File // nil: there is none
 	net       *model.Model
 	runner    *model.Runner
 	tokenizer *tokenizer.Tokenizer
@@ -47,6 +48,7 @@ type modelOptions struct {
 	threads int
 	kernels string
 	repack  bool
+	adapter string
 }
 
 // WithThreads sets the number of threads that compute. 0, and any number beyond the processors that the program may
@@ -77,11 +79,27 @@ func Open(path string, opts ...ModelOption) (*Model, error) {
 	return m, nil
 }
 
+// newModel makes a model of a file, and of that of an adapter, if the options name one.
 func newModel(file *weights.File, opts []ModelOption) (*Model, error) {
 	var o modelOptions
 	for _, opt := range opts {
 		opt(&o)
 	}
+	if o.adapter == "" {
+		return makeModel(file, nil, &o)
+	}
+	adapter, err := weights.Open(o.adapter)
+	if err != nil {
+		return nil, fmt.Errorf("adapter: %w", err)
+	}
+	m, err := makeModel(file, adapter, &o)
+	if err != nil {
+		return nil, errors.Join(err, adapter.Close())
+	}
+	return m, nil
+}
+
+func makeModel(file, adapter *weights.File, o *modelOptions) (*Model, error) {
 	if o.threads < 0 {
 		return nil, fmt.Errorf("mneme: %d threads", o.threads)
 	}
@@ -93,7 +111,12 @@ func newModel(file *weights.File, opts []ModelOption) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{file: file, net: net, fingerprint: sync.OnceValues(func() (string, error) { return fingerprint(file) })}
+	if adapter != nil {
+		if net, err = adapted(net, file, adapter); err != nil {
+			return nil, fmt.Errorf("adapter %s: %w", o.adapter, err)
+		}
+	}
+	m := &Model{file: file, adapter: adapter, net: net, fingerprint: sync.OnceValues(func() (string, error) { return fingerprintOf(file, adapter) })}
 	if m.tokenizer, err = loadTokenizer(file, net); err != nil {
 		return nil, err
 	}
@@ -139,6 +162,9 @@ func loadTokenizer(file *weights.File, net *model.Model) (*tokenizer.Tokenizer, 
 // sessions of the model fail from then on.
 func (m *Model) Close() error {
 	m.runner.Close()
+	if m.adapter != nil {
+		return errors.Join(m.adapter.Close(), m.file.Close())
+	}
 	return m.file.Close()
 }
 

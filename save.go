@@ -69,7 +69,7 @@ func (s *Session) describe() (savedSession, error) {
 	}
 	cfg := s.sequence.Cache.Config()
 	return savedSession{
-		Version: sessionVersion, Model: print, ModelName: s.model.net.Name, Policy: s.policyName(), Budgets: s.budgets(),
+		Version: sessionVersion, Model: print, ModelName: s.model.name(), Policy: s.policyName(), Budgets: s.budgets(),
 		Attention: s.attentionName(), Rows: cfg.Type.String(), Layers: cfg.Layers, Heads: cfg.Heads, KeyDim: cfg.KeyDim, ValueDim: cfg.ValueDim,
 		LongRope: s.sequence.LongRope(), Memory: s.memoryName(),
 	}, nil

@@ -37,6 +37,7 @@ type Config struct {
 	Landmark       Landmark
 	Fifo           Fifo
 	Neural         NeuralMemory
+	Adapter        string // name of the one that added the memory; empty: the model came with it, or there is none
 }
 
 // The most that metadata may ask for: beyond any model there is, and small enough that products of two fit an int.

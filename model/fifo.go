@@ -8,36 +8,57 @@ import (
 	"github.com/mneme-lm/mneme/memory/fifo"
 )
 
-// Fifo is the shape of a gated first-in-first-out memory: see package memory/fifo. The text is cut into chunks of
-// Config.ChunkLength tokens. In every layer three paths are weighed for each head: attention to the chunk, to a window in it,
-// and what is read of the memory; layers without memory have zeros there. The zero Fifo is none.
+// Fifo is the shape of a gated first-in-first-out memory: see package memory/fifo. The text is cut into chunks. In architecture
+// mneme these are the chunks of attention, Config.ChunkLength, and in every layer three paths are weighed for each head: attention to
+// the chunk, to a window in it, and what is read of the memory; layers without memory have zeros there. The memory of an adapter is
+// read before the block instead: see pass.recall. The zero Fifo is none.
 type Fifo struct {
 	fifo.Config
-	Window      int   // length of the pieces of a chunk that the second path attends to
+	Window      int   // length of the pieces of a chunk that the second path attends to; 0: there are no paths
 	Layers      []int // that have a memory
 	Renormalize bool  // the first two paths have all the weight as long as the bank is empty
 }
 
+// fuses reports whether what is read is one of three paths of attention.
+func (f *Fifo) fuses() bool { return f.Window > 0 }
+
 // fused is what a layer needs to weigh its paths.
 type fused struct {
 	fusion   *fifo.Fusion
-	windowed layer       // the second path: the layer with chunks as long as a window
-	memory   *fifo.Layer // nil: none
+	windowed layer // the second path: the layer with chunks as long as a window
 }
 
+// fifo reads the memory of chunks of architecture mneme, and the paths beside it.
 func (r *reader) fifo(c *Config) (f Fifo) {
 	if slices.ContainsFunc(c.AttentionKinds, func(k AttentionKind) bool { return k != AttentionChunked }) {
 		r.fail(r.key("attention.kind"), "a memory of kind fifo summarizes chunks: want %v attention in all layers", AttentionChunked)
 		return f
 	}
-	f.Dim, f.Chunk, f.Epsilon = c.Embedding, c.ChunkLength, c.NormEpsilon
+	f = r.bank(c, c.ChunkLength)
 	f.Window = r.size("memory.fifo.window", 1, -1)
+	f.Renormalize = r.bool("memory.fifo.renormalize", false)
+	switch {
+	case r.err != nil:
+	case f.Chunk != c.ChunkLength:
+		r.fail(r.key("memory.fifo.chunk"), "%d tokens, where chunks of attention have %d", f.Chunk, c.ChunkLength)
+	case f.Chunk%f.Window != 0:
+		r.fail(r.key("memory.fifo.window"), "chunks of %d tokens cannot be cut into windows of %d", f.Chunk, f.Window)
+	case f.Width() != c.Heads*c.ValueDim:
+		r.fail(r.key("memory.fifo.head_count"), "%d heads of %d cannot read the %d values of a row's attention", f.Heads, f.HeadDim, c.Heads*c.ValueDim)
+	}
+	return f
+}
+
+// bank reads mneme.memory.fifo.* as far as it is about the memory itself, with chunks of as many tokens as given where there is no key
+// for that; a negative number makes it required.
+func (r *reader) bank(c *Config, chunk int) (f Fifo) {
+	f.Dim, f.Epsilon = c.Embedding, c.NormEpsilon
+	f.Chunk = r.size("memory.fifo.chunk", 1, chunk)
 	f.Slots = r.size("memory.fifo.slots", 1, -1)
 	f.PerChunk = r.size("memory.fifo.chunk_slots", 1, 1)
 	f.Heads = r.size("memory.fifo.head_count", 1, 1)
-	f.HeadDim = c.Heads * c.ValueDim / max(f.Heads, 1)
+	f.HeadDim = r.size("memory.fifo.head_length", 1, c.Heads*c.ValueDim/max(f.Heads, 1))
 	f.Scale = float32(r.float("memory.fifo.scale", 1/math.Sqrt(float64(max(f.HeadDim, 1)))))
-	f.Renormalize = r.bool("memory.fifo.renormalize", false)
 	var err error
 	if f.Gate, err = fifo.ParseGate(r.string("memory.fifo.gate", fifo.GateGRU.String())); err != nil {
 		r.fail(r.key("memory.fifo.gate"), "%v", err)
@@ -49,23 +70,18 @@ func (r *reader) fifo(c *Config) (f Fifo) {
 		r.fail(r.key("memory.fifo.previous"), "%v", err)
 	}
 	f.Layers = r.layers("memory.fifo.layers", c.Layers)
-	switch {
-	case r.err != nil:
-	case f.Chunk%f.Window != 0:
-		r.fail(r.key("memory.fifo.window"), "chunks of %d tokens cannot be cut into windows of %d", f.Chunk, f.Window)
-	case f.Heads*f.HeadDim != c.Heads*c.ValueDim:
-		r.fail(r.key("memory.fifo.head_count"), "%d heads cannot read the %d values of a row's attention", f.Heads, c.Heads*c.ValueDim)
-	default:
-		if err := f.Check(); err != nil {
-			r.fail(r.key("memory.fifo"), "%v", err)
-		}
+	if r.err != nil {
+		return f
+	}
+	if err := f.Check(); err != nil {
+		r.fail(r.key("memory.fifo"), "%v", err)
 	}
 	return f
 }
 
 // fused takes the tensors of a layer's paths.
-func (l *loader) fused(c *Config, i int) (f *fused, query linear) {
-	f = &fused{windowed: layer{index: i, chunk: c.Fifo.Window}}
+func (l *loader) fused(c *Config, i int) *fused {
+	f := &fused{windowed: layer{index: i, chunk: c.Fifo.Window}}
 	heads := c.Heads
 	name := block(i, "mem_fuse.weight")
 	if t, ok := l.file.Tensor(name); ok && len(t.Shape) == 2 && t.Shape[0] == 1 {
@@ -73,16 +89,17 @@ func (l *loader) fused(c *Config, i int) (f *fused, query linear) {
 	}
 	logits := l.values(name, heads, 3)
 	if l.err != nil {
-		return nil, query
+		return nil
 	}
 	var err error
 	if f.fusion, err = fifo.NewFusion(logits, c.Heads, c.Fifo.Renormalize); err != nil {
 		l.fail(name, "%w", err)
-		return nil, query
 	}
-	if !slices.Contains(c.Fifo.Layers, i) {
-		return f, query
-	}
+	return f
+}
+
+// bank takes the tensors of a layer's memory, and those that queries of it are made with.
+func (l *loader) bank(c *Config, i int) (bank *fifo.Layer, query linear) {
 	x, d, width := &c.Fifo.Config, c.Embedding, c.Fifo.Width()
 	query = l.linear(block(i, "mem_q"), d, width)
 	w := fifo.Weights{
@@ -103,10 +120,11 @@ func (l *loader) fused(c *Config, i int) (f *fused, query linear) {
 	if l.err != nil {
 		return nil, query
 	}
-	if f.memory, err = fifo.NewLayer(*x, w); err != nil {
+	bank, err := fifo.NewLayer(*x, w)
+	if err != nil {
 		l.err = fmt.Errorf("model: memory of layer %d: %w", i, err)
 	}
-	return f, query
+	return bank, query
 }
 
 // optionalValues reads a matrix that may be absent.
@@ -132,16 +150,34 @@ func (p *pass) fuse(l *layer) {
 	})
 	p.w.Barrier()
 	p.attend(&f.windowed)
-	if f.memory != nil && len(p.chunkPieces) > 0 {
+	if l.bank != nil && len(p.chunkPieces) > 0 {
 		p.multiply(p.normed, product{&l.memoryQuery, p.memoryPath, nil})
-		p.remember(l)
+		p.remember(l, p.memoryPath)
 	}
 	p.w.For(len(p.batch), rowGrain, func(from, to int) {
 		for i := from; i < to; i++ {
-			p.fuseRow(f, i)
+			p.fuseRow(l, i)
 		}
 	})
 	p.w.Barrier()
+}
+
+// readBank sets change = W_o·Read(bank, normed), and has the banks take in the rows. Sequences without one read zeros.
+func (p *pass) readBank(l *layer) {
+	x := p.bankRead
+	p.multiply(p.normed, product{&l.memoryQuery, x.Float, nil})
+	p.expect(&l.memoryOutput)
+	p.remember(l, x.Float)
+	p.w.For(len(p.batch), rowGrain, func(from, to int) {
+		for i := from; i < to; i++ {
+			if p.batch[i].Sequence.memories == nil {
+				clear(x.Row(i))
+			}
+			p.impl.Convert(x, i, 0, x.Cols)
+		}
+	})
+	p.w.Barrier()
+	p.multiply(x, product{&l.memoryOutput, p.change, nil})
 }
 
 // piece is what of a batch lies in one chunk of a sequence.
@@ -174,21 +210,22 @@ func (r *Runner) sortChunkPieces() {
 // bank is the memory of a layer that has one.
 func (s *Sequence) bank(l *layer) *fifo.Bank { return s.memories[l.index].(*fifo.Bank) }
 
-// remember replaces the queries in memoryPath by what they read, and has the memories take in the rows: chunk after chunk.
-func (p *pass) remember(l *layer) {
+// remember replaces queries by what they read, and has the memories take in the rows: chunk after chunk. Those of sequences without a
+// memory stay.
+func (p *pass) remember(l *layer, queries []float32) {
 	for rest := p.chunkPieces; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].round == rest[0].round {
 			n++
 		}
-		p.rememberRound(l, rest[:n])
+		p.rememberRound(l, rest[:n], queries)
 		rest = rest[n:]
 	}
 }
 
 // rememberRound works on pieces of different sequences. Rows that are written are read of when their chunk is complete, which is
 // when the next one begins.
-func (p *pass) rememberRound(l *layer, round []piece) {
+func (p *pass) rememberRound(l *layer, round []piece, queries []float32) {
 	m := p.model
 	p.w.For(len(round), 1, func(from, to int) {
 		for _, x := range round[from:to] {
@@ -204,8 +241,8 @@ func (p *pass) rememberRound(l *layer, round []piece) {
 	p.w.For(len(round)*heads, 1, func(from, to int) {
 		for at := from; at < to; at++ {
 			x, h := round[at/heads], at%heads
-			path := p.memoryPath[x.first*width+h*m.Fifo.HeadDim:]
-			p.batch[x.first].Sequence.bank(l).Read(p.impl, path, width, path, width, x.rows, h, p.bank)
+			q := queries[x.first*width+h*m.Fifo.HeadDim:]
+			p.batch[x.first].Sequence.bank(l).Read(p.impl, q, width, q, width, x.rows, h, p.bank)
 		}
 	})
 	p.w.Barrier()
@@ -213,10 +250,10 @@ func (p *pass) rememberRound(l *layer, round []piece) {
 
 // fuseRow weighs the paths of a row. Reads of a memory that is not there, or of one that is empty, are zeros. A sequence that leaves
 // its memory out has an empty one for as long as others have.
-func (p *pass) fuseRow(f *fused, i int) {
+func (p *pass) fuseRow(l *layer, i int) {
 	m := p.model
 	out, full := p.attended.Row(i), row(p.fullPath, i, m.Heads*m.ValueDim)
-	empty := f.memory == nil || int(p.batch[i].Position) < m.Fifo.Chunk // nothing is summarized yet
+	empty := l.bank == nil || int(p.batch[i].Position) < m.Fifo.Chunk // nothing is summarized yet
 	var read []float32
 	if !empty && p.batch[i].Sequence.memories != nil {
 		read = row(p.memoryPath, i, m.Heads*m.ValueDim)
@@ -227,7 +264,7 @@ func (p *pass) fuseRow(f *fused, i int) {
 		if read != nil {
 			memory = read[from:to]
 		}
-		f.fusion.Mix(out[from:to], full[from:to], out[from:to], memory, h, empty)
+		l.fused.fusion.Mix(out[from:to], full[from:to], out[from:to], memory, h, empty)
 	}
 	p.impl.Convert(p.attended, i, 0, p.attended.Cols)
 }

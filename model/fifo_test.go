@@ -334,7 +334,7 @@ func TestFifoRefusesFiles(t *testing.T) {
 		"want a list of layers":                   {"memory.fifo.layers": nil},
 		"2 is no layer of 2":                      {"memory.fifo.layers": []int32{2}},
 		"layers\": 1 is no layer of 2, or not in": {"memory.fifo.layers": []int32{1, 1}},
-		"3 heads cannot read":                     {"memory.fifo.head_count": uint32(3)},
+		"3 heads of 21 cannot read":               {"memory.fifo.head_count": uint32(3)},
 		"scale -1":                                {"memory.fifo.scale": float32(-1)},
 		"want true or false":                      {"memory.fifo.renormalize": "yes"},
 		"want chunked attention":                  {"attention.kind": []string{"chunked", "full"}},

@@ -131,7 +131,7 @@ func (l *loader) experts(prefix string, in, out, n int) []linear {
 
 // finish reports the first complaint, or tensors that nothing has taken: a part of the model that this code does not
 // know, whose absence would change every answer.
-func (l *loader) finish(arch string) error {
+func (l *loader) finish(what string) error {
 	if l.err != nil {
 		return l.err
 	}
@@ -149,7 +149,7 @@ func (l *loader) finish(arch string) error {
 		more = fmt.Sprintf(" and %d more", len(unknown)-3)
 		unknown = unknown[:3]
 	}
-	return fmt.Errorf("model: architecture %s has no use for %s%s: %w", arch, strings.Join(unknown, ", "), more, ErrTensor)
+	return fmt.Errorf("model: %s has no use for %s%s: %w", what, strings.Join(unknown, ", "), more, ErrTensor)
 }
 
 // ErrTensor is wrapped when a file holds tensors that its architecture does not know.

@@ -30,8 +30,8 @@ func (c *Config) Memory() string {
 func (m *Model) MemoryBytes() (bytes int64) {
 	for i := range m.layers {
 		switch l := &m.layers[i]; {
-		case l.fused != nil && l.fused.memory != nil:
-			bytes += l.fused.memory.Bytes()
+		case l.bank != nil:
+			bytes += l.bank.Bytes()
 		case l.neural != nil:
 			bytes += m.neuralBytes(l.neural)
 		}
@@ -50,8 +50,8 @@ func (m *Model) newMemories() (list Memories) {
 	list = make(Memories, m.Layers)
 	for i := range list {
 		switch l := &m.layers[i]; {
-		case l.fused != nil && l.fused.memory != nil:
-			list[i] = l.fused.memory.NewBank()
+		case l.bank != nil:
+			list[i] = l.bank.NewBank()
 		case l.neural != nil:
 			list[i] = m.newNeural(l.neural)
 		}
@@ -100,7 +100,7 @@ func (x Memories) Save() (data []byte) {
 
 // makeMemories gives a new sequence the memories that its model has.
 func (s *Sequence) makeMemories(o SequenceOptions) error {
-	if s.model.Memory() == MemoryFifo {
+	if s.model.Fifo.fuses() {
 		if o.Eviction != nil {
 			return fmt.Errorf("model: policy %s drops rows, and a model with a memory of chunks needs those of its chunk, and no others", o.Eviction.Name())
 		}

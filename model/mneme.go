@@ -69,6 +69,7 @@ func (mneme) configure(c *Config, r *reader) {
 		c.Fifo = r.fifo(c)
 	case memory == MemoryNeural:
 		c.Neural = r.neuralMemory(c)
+		r.checkNeural(c)
 	default:
 		r.fail(r.key("memory.kind"), "a memory of kind %q is not supported (known: none, fifo, neural)", memory)
 	}
@@ -123,7 +124,7 @@ func (m mneme) load(l *loader, c *Config, i int) layer {
 			b.neural.persistent = l.persistent(c, i, &b)
 		}
 		if c.Neural.Variant == VariantMAL {
-			b.attentionNorm, b.neural.norm = b.neural.norm, b.attentionNorm // the memory comes first
+			b.recallNorm, b.neural.norm = b.neural.norm, nil
 		}
 	}
 	switch c.AttentionKinds[i] {
@@ -133,13 +134,15 @@ func (m mneme) load(l *loader, c *Config, i int) layer {
 		b.chunk = c.ChunkLength
 	}
 	if c.Fifo.Slots > 0 {
-		b.fused, b.memoryQuery = l.fused(c, i)
+		if b.fused = l.fused(c, i); slices.Contains(c.Fifo.Layers, i) && l.err == nil {
+			b.bank, b.memoryQuery = l.bank(c, i)
+		}
 	}
 	return b
 }
 
 func (m mneme) forward(p *pass, l, next *layer) {
-	if l.neural == nil {
+	if l.neural == nil || l.recallNorm != nil {
 		m.llama.forward(p, l, next)
 		return
 	}
@@ -152,10 +155,6 @@ func (m mneme) forward(p *pass, l, next *layer) {
 		p.attention(l)
 		p.learn(l, p.learning.gate)
 		p.gateChange(b)
-	case VariantMAL:
-		p.learn(l, p.change)
-		p.add(nil, b.norm)
-		p.attention(l)
 	case VariantMAC:
 		p.attendNormed(l)
 		p.readSegments(l)

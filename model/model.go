@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/mneme-lm/mneme/kernels"
+	"github.com/mneme-lm/mneme/memory/fifo"
 	"github.com/mneme-lm/mneme/weights"
 )
 
@@ -33,8 +34,8 @@ type architecture interface {
 	configure(c *Config, r *reader)
 	// load takes a layer's tensors.
 	load(l *loader, c *Config, i int) layer
-	// forward runs one layer over the batch, which is normalized for its attention, and normalizes it for that of the
-	// next one, nil after the last: every thread of the team calls it.
+	// forward runs one layer over the batch, which is normalized for its attention, and normalizes it for what comes first in
+	// the next one, nil after the last: every thread of the team calls it.
 	forward(p *pass, l, next *layer)
 }
 
@@ -66,13 +67,17 @@ type layer struct {
 	gate, up, down      linear
 	feedForwardPostNorm []float32
 
-	fused       *fused // nil: attention is all there is
-	memoryQuery linear // [width of the memory's heads, embedding]
+	fused        *fused      // paths of attention; nil: there is but one
+	bank         *fifo.Layer // memory of chunks; nil: it has none
+	memoryQuery  linear      // of the bank: [width of its heads, embedding]
+	memoryOutput linear      // W_o of what is read of it, where that is no path of attention: [embedding, width of its heads]
 
 	router                              linear
 	gateExperts, upExperts, downExperts []linear
 
 	neural *neuralLayer // nil: it has none
+
+	recallNorm []float32 // of its memory, where that stands before the block: see pass.recall
 }
 
 // local reports whether the layer's queries see only what lies nearby.
@@ -81,6 +86,9 @@ func (l *layer) local() bool { return l.window > 0 || l.chunk > 0 }
 // Load checks a file's metadata and tensors and makes a model of them. The file must stay open as long as the model
 // is in use: the matrices are read where they lie.
 func Load(f *weights.File) (*Model, error) {
+	if kind, _ := f.Metadata().String("general.type"); kind == adapterFile {
+		return nil, fmt.Errorf("model: the file is an adapter for a model, and none itself: %w", ErrAdapter)
+	}
 	name, ok := f.Metadata().String("general.architecture")
 	if !ok {
 		return nil, fmt.Errorf("model: metadata key %q: missing", "general.architecture")
@@ -127,7 +135,7 @@ func (m *Model) load(l *loader) error {
 	for _, t := range l.file.Tensors() {
 		m.bytes += int64(len(t.Data))
 	}
-	return l.finish(m.Architecture)
+	return l.finish("architecture " + m.Architecture)
 }
 
 // loadRope reads factors that divide the frequencies: one list (Llama 3), or a short and a long one (Phi-3).

@@ -18,10 +18,21 @@ type naive struct {
 	cfg  Config
 	// from, if it is set, is the first token that layer l has token i see.
 	from func(l, i int) int
+	// adapter, if it is set, has the tensors of memories, and recall has that of layer l add to the residual stream.
+	adapter *weights.File
+	recall  func(l int, hidden [][]float64)
+	// made, if it is set, has tensors that were asked for.
+	made map[string][]float64
 }
 
 func (n naive) tensor(name string) []float64 {
+	if made, ok := n.made[name]; ok {
+		return made
+	}
 	t, ok := n.file.Tensor(name)
+	if !ok && n.adapter != nil {
+		t, ok = n.adapter.Tensor(name)
+	}
 	if !ok {
 		return nil
 	}
@@ -36,6 +47,9 @@ func (n naive) tensor(name string) []float64 {
 	out := make([]float64, size)
 	for i, v := range values {
 		out[i] = float64(v)
+	}
+	if n.made != nil {
+		n.made[name] = out
 	}
 	return out
 }
@@ -96,6 +110,9 @@ func (n naive) logits(tokens []int32) []float64 {
 	}
 	for l := range c.Layers {
 		name := func(s string) string { return fmt.Sprintf("blk.%d.%s", l, s) }
+		if n.recall != nil {
+			n.recall(l, hidden)
+		}
 		n.attention(hidden, name, l)
 		for i := range hidden {
 			x := n.norm(hidden[i], n.tensor(name("ffn_norm.weight")))

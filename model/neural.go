@@ -44,7 +44,7 @@ const (
 	// learned anyhow: here it reads the text alone.
 	VariantMAG
 	// VariantMAL has the memory before attention to a window (equations 29 to 31), each with its residual branch, as recurrent and
-	// attention layers are stacked elsewhere. A memory that gives zeros is the identity, as that of M in the paper:
+	// attention layers are stacked elsewhere: see pass.recall. A memory that gives zeros is the identity, as that of M in the paper:
 	//
 	//	h ← h + Memory(RMSNorm_m(h))
 	//	h ← h + SWA(P‖RMSNorm(h))
@@ -102,7 +102,6 @@ func (r *reader) neuralMemory(c *Config) NeuralMemory {
 	}, Variant: Variant(variant), Persistent: r.size(prefix+"persistent", 0, 0)}
 	m.Retrieving = m.Variant == VariantMAC
 	m.Layers = r.layers(prefix+"layers", c.Layers)
-	r.checkNeural(c, &m)
 	return m
 }
 
@@ -110,7 +109,8 @@ func (r *reader) neuralMemory(c *Config) NeuralMemory {
 const mostRetrieved = 1 << 30
 
 // checkNeural refuses what a memory's variant cannot stand beside.
-func (r *reader) checkNeural(c *Config, m *NeuralMemory) {
+func (r *reader) checkNeural(c *Config) {
+	m := &c.Neural
 	want := map[Variant]AttentionKind{VariantMAG: AttentionWindow, VariantMAL: AttentionWindow, VariantMAC: AttentionChunked}
 	for _, layer := range m.Layers {
 		kind := c.AttentionKinds[min(layer, len(c.AttentionKinds)-1)]
@@ -134,7 +134,7 @@ func (r *reader) checkNeural(c *Config, m *NeuralMemory) {
 
 // neuralLayer is the memory of a layer.
 type neuralLayer struct {
-	norm    []float32 // of what comes second, the memory or, in VariantMAL, attention; nil: both read the same
+	norm    []float32 // of the memory behind attention; nil: both read the same, or the memory comes first
 	q, k, v linear    // [heads·dim, embedding]
 	gates   linear    // [3·heads, embedding]: steps, momentum and decay
 	out     linear    // [heads·dim, embedding]: the gate of what is read

@@ -108,8 +108,12 @@ func (p *pass) end(norm []float32, next *layer) {
 		p.add(norm, nil)
 		return
 	}
-	p.expect(&next.q, &next.k, &next.v)
-	p.add(norm, next.attentionNorm)
+	if next.recallNorm == nil {
+		p.expect(&next.q, &next.k, &next.v)
+	} else {
+		p.expectMemory(next)
+	}
+	p.add(norm, next.entryNorm())
 }
 
 // attention sets change = W_o·Attention(normed).

@@ -16,10 +16,15 @@ func (m *Model) ScratchBytes(rows, logits, cached, threads int) int64 {
 	paths := rows * max(1, m.ExpertsUsed)
 	floats := rows*(2*m.Embedding+m.Heads*m.KeyDim+m.KVHeads*(m.KeyDim+m.ValueDim)+m.Rope.Dimensions) +
 		2*threads*(m.FeedForward+rows*matrixGrain) + logits*m.Vocabulary
-	if m.Fifo.Slots > 0 {
-		floats += 2*rows*m.Heads*m.ValueDim + threads*m.Fifo.ScratchValues(rows)
-	}
 	learns, activations := len(m.Neural.Layers) > 0, int64(0)
+	if m.Fifo.Slots > 0 {
+		floats += threads * m.Fifo.ScratchValues(rows)
+		if m.Fifo.fuses() {
+			floats += 2 * rows * m.Heads * m.ValueDim
+		} else {
+			activations += kernels.ActivationBytes(rows, m.Fifo.Width(), m.forms)
+		}
+	}
 	if learns {
 		width := m.Neural.Heads * m.Neural.Dim
 		floats += rows*(4*width+3*m.Neural.Heads) + threads*m.Neural.ScratchValues(rows)

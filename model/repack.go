@@ -93,7 +93,7 @@ func matricesOf(layers []layer, output *linear) []*linear {
 	var list []*linear
 	for i := range layers {
 		l := &layers[i]
-		list = append(list, &l.q, &l.k, &l.v, &l.memoryQuery, &l.o, &l.gate, &l.up, &l.down, &l.router)
+		list = append(list, &l.memoryQuery, &l.memoryOutput, &l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down, &l.router)
 		if l.neural != nil {
 			list = append(list, l.neural.list()...)
 		}

@@ -181,11 +181,13 @@ func (r *Runner) admit(rows []Row) error {
 		if s.packed() {
 			ropeAt = int32(from.base + s.Cache.Seen() - from.seen)
 		}
-		if n := r.model.Fifo.Chunk; n > 0 { // positions are those in the chunk
+		if f := &r.model.Fifo; f.Chunk > 0 {
 			if int(row.Position) != s.Cache.Seen() {
 				return fmt.Errorf("model: position %d after %d rows: a memory of chunks needs all of them", row.Position, s.Cache.Seen())
 			}
-			ropeAt %= int32(n)
+			if f.fuses() { // positions are those in the chunk
+				ropeAt %= int32(f.Chunk)
+			}
 			r.piece(i)
 		}
 		if r.model.Neural.Variant == VariantMAC && int(row.Position) != s.Cache.Seen() {
@@ -252,12 +254,13 @@ func (r *Runner) Work(w *kernels.Worker) {
 	p.begin(r, w)
 	p.embed()
 	layers := r.layers
-	p.normalize(layers[0].attentionNorm)
+	p.normalize(layers[0].entryNorm())
 	for i := range layers {
 		var next *layer
 		if i+1 < len(layers) {
 			next = &layers[i+1]
 		}
+		p.recall(&layers[i])
 		r.model.arch.forward(p, &layers[i], next)
 		if w.Stopped() {
 			return

@@ -24,6 +24,8 @@ type scratch struct {
 	fullPath   []float32 // [n, heads · valueDim] attention to the chunk, where that is one of several paths
 	memoryPath []float32 // of the same shape: queries of the memory, then what they read
 
+	bankRead *kernels.Activations // [n, width of the heads] the same, where what is read is no path of attention
+
 	routing routing
 	learning
 	attending
@@ -58,9 +60,15 @@ func (s *scratch) resize(m *Model, rows []Row, threads int, logits bool) {
 	if logits {
 		kernels.Grow(&s.logits, len(s.wanted)*m.Vocabulary)
 	}
-	if m.Fifo.Slots > 0 {
+	switch {
+	case m.Fifo.fuses():
 		kernels.Grow(&s.fullPath, n*m.Heads*m.ValueDim)
 		kernels.Grow(&s.memoryPath, n*m.Heads*m.ValueDim)
+	case m.Fifo.Slots > 0:
+		if s.bankRead == nil {
+			s.bankRead = kernels.NewActivations(0, 0, m.forms)
+		}
+		s.bankRead.Resize(n, m.Fifo.Width())
 	}
 	if m.Neural.Persistent > 0 {
 		kernels.Grow(&s.plain, n*m.Heads*m.KeyDim)

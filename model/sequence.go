@@ -136,7 +136,7 @@ func (s *Sequence) Positions() int {
 		return s.base()
 	case s.packed():
 		return s.Cache.MostRows()
-	case s.model.Fifo.Chunk > 0:
+	case s.model.Fifo.fuses():
 		return min(int(s.Cache.LastPosition())+1, s.model.Fifo.Chunk)
 	}
 	return int(s.Cache.LastPosition()) + 1

@@ -224,171 +224,177 @@ func TestTitansWithoutMemoryIsAttention(t *testing.T) {
 // TestTitansInAnyBatches is I10 and I11: texts come in whatever pieces, token by token among them, beside others, one of which has no
 // memory, with any number of threads and from packed matrices, after batches that were stopped or refused: nothing changes by a bit.
 func TestTitansInAnyBatches(t *testing.T) {
-	onTitans(t, func(t *testing.T, _ *weights.File, m *Model) {
-		const texts, length = 3, 6*titansChunk + 5
-		sequence := func(i int) *Sequence {
-			s, err := m.NewSequence(SequenceOptions{Rows: quant.F32, NoMemory: i == 2})
+	onTitans(t, func(t *testing.T, _ *weights.File, m *Model) { inAnyBatches(t, m) })
+}
+
+func inAnyBatches(t *testing.T, m *Model) {
+	t.Helper()
+	const texts, length = 3, 6*titansChunk + 5
+	sequence := func(i int) *Sequence {
+		s, err := m.NewSequence(SequenceOptions{Rows: quant.F32, NoMemory: i == 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	one := newRunner(t, m, 1)
+	var alone [texts][][]float32
+	var states [texts][]byte
+	for i := range texts {
+		s := sequence(i)
+		alone[i] = forward(t, one, s, text(length, i+1), 0)
+		states[i] = s.Memories().Save()
+	}
+	s := sequence(0)
+	for at, id := range text(length, 1) {
+		if got := forward(t, one, s, []int32{id}, at)[0]; !slices.Equal(got, alone[0][at]) {
+			t.Fatalf("token by token: token %d differs", at)
+		}
+	}
+	rng := rand.New(rand.NewPCG(2, 3))
+	for _, threads := range []int{1, 2, 3} {
+		r := newRunner(t, m, threads)
+		if threads == 2 {
+			if err := r.Repack(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sequences := [texts]*Sequence{sequence(0), sequence(1), sequence(2)}
+		for next := [texts]int{}; slices.Min(next[:]) < length; {
+			var batch []Row
+			var of []int
+			for range 4 { // a sequence may have several places in a batch
+				i := rng.IntN(texts)
+				for range rng.IntN(2 * titansChunk) {
+					if next[i] < length {
+						batch = append(batch, Row{Token: text(length, i+1)[next[i]], Position: int32(next[i]), Sequence: sequences[i], Logits: rng.IntN(2) == 0})
+						of = append(of, i)
+						next[i]++
+					}
+				}
+			}
+			if len(batch) == 0 {
+				continue
+			}
+			before := [texts][]byte{}
+			for i, s := range sequences {
+				before[i] = s.Memories().Save()
+			}
+			stopped := new(atomic.Bool)
+			stopped.Store(true)
+			if err := r.Forward(batch, stopped, nil); err != ErrStopped {
+				t.Fatal(err)
+			}
+			later := new(atomic.Bool)
+			rows := slices.Concat(batch, []Row{{Token: 1, Position: 1 << 20, Sequence: batch[0].Sequence}})
+			if m.Neural.Variant != VariantMAC {
+				rows[len(rows)-1].Token = -1
+			}
+			if err := r.Forward(rows, later, nil); err == nil {
+				t.Fatal("a batch that is none")
+			}
+			for i, s := range sequences {
+				if !bytes.Equal(s.Memories().Save(), before[i]) {
+					t.Fatal("a batch that failed has left something behind")
+				}
+			}
+			err := r.Forward(batch, nil, func(i int, logits []float32) {
+				if !slices.Equal(logits, alone[of[i]][batch[i].Position]) {
+					t.Fatalf("%d threads: text %d, row %d differs", threads, of[i], batch[i].Position)
+				}
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return s
 		}
-		one := newRunner(t, m, 1)
-		var alone [texts][][]float32
-		var states [texts][]byte
-		for i := range texts {
-			s := sequence(i)
-			alone[i] = forward(t, one, s, text(length, i+1), 0)
-			states[i] = s.Memories().Save()
-		}
-		s := sequence(0)
-		for at, id := range text(length, 1) {
-			if got := forward(t, one, s, []int32{id}, at)[0]; !slices.Equal(got, alone[0][at]) {
-				t.Fatalf("token by token: token %d differs", at)
+		for i, s := range sequences {
+			if !bytes.Equal(s.Memories().Save(), states[i]) {
+				t.Errorf("%d threads: text %d: another state", threads, i)
 			}
 		}
-		rng := rand.New(rand.NewPCG(2, 3))
-		for _, threads := range []int{1, 2, 3} {
-			r := newRunner(t, m, threads)
-			if threads == 2 {
-				if err := r.Repack(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			sequences := [texts]*Sequence{sequence(0), sequence(1), sequence(2)}
-			for next := [texts]int{}; slices.Min(next[:]) < length; {
-				var batch []Row
-				var of []int
-				for range 4 { // a sequence may have several places in a batch
-					i := rng.IntN(texts)
-					for range rng.IntN(2 * titansChunk) {
-						if next[i] < length {
-							batch = append(batch, Row{Token: text(length, i+1)[next[i]], Position: int32(next[i]), Sequence: sequences[i], Logits: rng.IntN(2) == 0})
-							of = append(of, i)
-							next[i]++
-						}
-					}
-				}
-				if len(batch) == 0 {
-					continue
-				}
-				before := [texts][]byte{}
-				for i, s := range sequences {
-					before[i] = s.Memories().Save()
-				}
-				stopped := new(atomic.Bool)
-				stopped.Store(true)
-				if err := r.Forward(batch, stopped, nil); err != ErrStopped {
-					t.Fatal(err)
-				}
-				later := new(atomic.Bool)
-				rows := slices.Concat(batch, []Row{{Token: 1, Position: 1 << 20, Sequence: batch[0].Sequence}})
-				if m.Neural.Variant != VariantMAC {
-					rows[len(rows)-1].Token = -1
-				}
-				if err := r.Forward(rows, later, nil); err == nil {
-					t.Fatal("a batch that is none")
-				}
-				for i, s := range sequences {
-					if !bytes.Equal(s.Memories().Save(), before[i]) {
-						t.Fatal("a batch that failed has left something behind")
-					}
-				}
-				err := r.Forward(batch, nil, func(i int, logits []float32) {
-					if !slices.Equal(logits, alone[of[i]][batch[i].Position]) {
-						t.Fatalf("%d threads: text %d, row %d differs", threads, of[i], batch[i].Position)
-					}
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
-			for i, s := range sequences {
-				if !bytes.Equal(s.Memories().Save(), states[i]) {
-					t.Errorf("%d threads: text %d: another state", threads, i)
-				}
-			}
-		}
-	})
+	}
 }
 
 // TestTitansGoesBack fails batches of all kinds of lengths after texts of all kinds of lengths, when memories have learned from them
 // already, and goes on from states that were saved and copied.
 func TestTitansGoesBack(t *testing.T) {
-	onTitans(t, func(t *testing.T, _ *weights.File, m *Model) {
-		const broken = 511 // a token whose embedding is no number
-		if err := quant.Encode(quant.F32, m.embedding.Row(broken), slices.Repeat([]float32{float32(math.NaN())}, m.Embedding)); err != nil {
+	onTitans(t, func(t *testing.T, _ *weights.File, m *Model) { goesBack(t, m) })
+}
+
+func goesBack(t *testing.T, m *Model) {
+	t.Helper()
+	const broken = 511 // a token whose embedding is no number
+	if err := quant.Encode(quant.F32, m.embedding.Row(broken), slices.Repeat([]float32{float32(math.NaN())}, m.Embedding)); err != nil {
+		t.Fatal(err)
+	}
+	r := newRunner(t, m, 2)
+	tokens := text(4*titansChunk+1, 4)
+	want := forward(t, r, newSequence(t, m, quant.F32), tokens, 0)
+	for have := 1; have < 2*titansChunk+2; have++ {
+		s := newSequence(t, m, quant.F32)
+		bytes := s.MemoryBytes()
+		forward(t, r, s, tokens[:have], 0)
+		before := s.Memories().Save()
+		for _, n := range []int{1, 2, titansChunk, 2*titansChunk - 1} {
+			bad := rowsOf(s, tokens[have:have+n], have)
+			bad[n-1].Token = broken
+			if err := r.Forward(bad, nil, nil); err == nil {
+				t.Fatal("no number is read")
+			}
+			if !slices.Equal(s.Memories().Save(), before) {
+				t.Fatalf("%d rows after %d are not taken back", n, have)
+			}
+		}
+		state := s.Memories()
+		forward(t, r, s, tokens[have:have+titansChunk], have)
+		if slices.Equal(s.Memories().Save(), before) {
+			t.Fatal("nothing was learned")
+		}
+		if err := s.Truncate(have + 1); m.Memory() == MemoryNeural && !errors.Is(err, memory.ErrLearned) {
+			t.Errorf("taken back: %v", err)
+		}
+		if s.MemoryBytes() != bytes || bytes != m.MemoryBytes() || bytes != state.Bytes() || bytes == 0 {
+			t.Errorf("%d bytes of memory, and %d", bytes, s.MemoryBytes()) // I15
+		}
+		if err := s.Truncate(0); err != nil {
 			t.Fatal(err)
 		}
-		r := newRunner(t, m, 2)
-		tokens := text(4*titansChunk+1, 4)
-		want := forward(t, r, newSequence(t, m, quant.F32), tokens, 0)
-		for have := 1; have < 2*titansChunk+2; have++ {
-			s := newSequence(t, m, quant.F32)
-			bytes := s.MemoryBytes()
-			forward(t, r, s, tokens[:have], 0)
-			before := s.Memories().Save()
-			for _, n := range []int{1, 2, titansChunk, 2*titansChunk - 1} {
-				bad := rowsOf(s, tokens[have:have+n], have)
-				bad[n-1].Token = broken
-				if err := r.Forward(bad, nil, nil); err == nil {
-					t.Fatal("no number is read")
-				}
-				if !slices.Equal(s.Memories().Save(), before) {
-					t.Fatalf("%d rows after %d are not taken back", n, have)
-				}
-			}
-			state := s.Memories()
-			forward(t, r, s, tokens[have:have+titansChunk], have)
-			if slices.Equal(s.Memories().Save(), before) {
-				t.Fatal("nothing was learned")
-			}
-			if err := s.Truncate(have + 1); !errors.Is(err, memory.ErrLearned) {
-				t.Errorf("taken back: %v", err)
-			}
-			if s.MemoryBytes() != bytes || bytes != m.MemoryBytes() || bytes != state.Bytes() || bytes == 0 {
-				t.Errorf("%d bytes of memory, and %d", bytes, s.MemoryBytes()) // I15
-			}
+		for _, saved := range []bool{false, true} {
 			if err := s.Truncate(0); err != nil {
 				t.Fatal(err)
 			}
-			for _, saved := range []bool{false, true} {
-				if err := s.Truncate(0); err != nil {
+			forward(t, r, s, tokens[:have], 0)
+			forgotten := newSequence(t, m, quant.F32)
+			s.SetMemories(forgotten.Memories())
+			if saved {
+				restored, err := s.ReadMemories(before, have)
+				if err != nil {
 					t.Fatal(err)
 				}
-				forward(t, r, s, tokens[:have], 0)
-				forgotten := newSequence(t, m, quant.F32)
-				s.SetMemories(forgotten.Memories())
-				if saved {
-					restored, err := s.ReadMemories(before, have)
-					if err != nil {
-						t.Fatal(err)
-					}
-					s.SetMemories(restored)
-				} else {
-					s.SetMemories(state)
-				}
-				for i, logits := range forward(t, r, s, tokens[have:], have) {
-					if !slices.Equal(logits, want[have+i]) {
-						t.Fatalf("from %d rows on, saved %v: row %d differs", have, saved, have+i)
-					}
-				}
+				s.SetMemories(restored)
+			} else {
+				s.SetMemories(state)
 			}
-			for name, data := range map[string][]byte{"nothing": nil, "half": before[:len(before)/2], "more": append(slices.Clone(before), 0), "less": before[:len(before)-1]} {
-				if _, err := s.ReadMemories(data, have); err == nil {
-					t.Errorf("%s is taken for a memory", name)
+			for i, logits := range forward(t, r, s, tokens[have:], have) {
+				if !slices.Equal(logits, want[have+i]) {
+					t.Fatalf("from %d rows on, saved %v: row %d differs", have, saved, have+i)
 				}
-			}
-			for _, rows := range []int{-1, have + 1, have - 1} {
-				if _, err := s.ReadMemories(before, rows); err == nil {
-					t.Errorf("a memory of %d rows is taken for one of %d", have, rows)
-				}
-			}
-			if err := s.Truncate(0); err != nil || !slices.Equal(s.Memories().Save(), newSequence(t, m, quant.F32).Memories().Save()) {
-				t.Errorf("something is left of what was unlearned: %v", err)
 			}
 		}
-	})
+		for name, data := range map[string][]byte{"nothing": nil, "half": before[:len(before)/2], "more": append(slices.Clone(before), 0), "less": before[:len(before)-1]} {
+			if _, err := s.ReadMemories(data, have); err == nil {
+				t.Errorf("%s is taken for a memory", name)
+			}
+		}
+		for _, rows := range []int{-1, have + 1, have - 1} {
+			if _, err := s.ReadMemories(before, rows); err == nil {
+				t.Errorf("a memory of %d rows is taken for one of %d", have, rows)
+			}
+		}
+		if err := s.Truncate(0); err != nil || !slices.Equal(s.Memories().Save(), newSequence(t, m, quant.F32).Memories().Save()) {
+			t.Errorf("something is left of what was unlearned: %v", err)
+		}
+	}
 }
 
 // TestTitansIsCausal is I14: a changed token changes its own row, and later ones far beyond any window or segment, by the memory; no

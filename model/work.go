@@ -45,7 +45,7 @@ func (m *Model) Work(rows quant.Type, asked *attention.Method, context int, logi
 	var w Work
 	for i := range m.layers {
 		l := &m.layers[i]
-		w.add(1, l.q, l.k, l.v, l.memoryQuery, l.o, l.gate, l.up, l.down, l.router)
+		w.add(1, l.q, l.k, l.v, l.memoryQuery, l.memoryOutput, l.o, l.gate, l.up, l.down, l.router)
 		if l.neural != nil {
 			for _, matrix := range l.neural.list() {
 				w.add(1, *matrix)

@@ -14,19 +14,22 @@ import (
 
 // modelFlags say which model runs, and on what.
 type modelFlags struct {
-	path   string
-	cpu    string
-	repack bool
+	path    string
+	adapter string
+	cpu     string
+	repack  bool
 }
 
 // add gives a command that runs a model the flags for it.
 func (f *modelFlags) add(cmd *cobra.Command) {
 	addGroup(cmd, "Model", func(set *pflag.FlagSet) {
 		addModelPath(set, &f.path)
+		set.StringVar(&f.adapter, "adapter", "", "GGUF `file` with memories that were trained for the model (see infer help train)")
 		set.StringVar(&f.cpu, "cpu", "", "`kernels` to compute with, by name (generic: plain Go); default: $MNEME_CPU, else the fastest")
 		set.BoolVar(&f.repack, "repack", false, "copy the weights into the layout that the kernels read fastest: writes faster, takes as much memory again")
 	})
 	completeModelPath(cmd)
+	cmd.MarkFlagFilename("adapter", "gguf")
 }
 
 // addModelPath declares -m.
@@ -71,7 +74,7 @@ func (f *modelFlags) open(a *app) (*mneme.Model, error) {
 }
 
 func (f *modelFlags) options(a *app) []mneme.ModelOption {
-	options := []mneme.ModelOption{mneme.WithThreads(a.threads), mneme.WithKernels(f.cpu)}
+	options := []mneme.ModelOption{mneme.WithThreads(a.threads), mneme.WithKernels(f.cpu), mneme.WithAdapter(f.adapter)}
 	if f.repack {
 		options = append(options, mneme.WithRepack())
 	}

@@ -42,8 +42,8 @@ func newInspect(a *app) *cobra.Command {
 		Use:   "inspect FILE",
 		Short: "Show what is in a file",
 		Long: "inspect prints the metadata and the tensors of any GGUF file, whether or not its model can be run. Shapes have the\n" +
-			"fastest dimension first, as in the file. JSON has all values; for people, long ones are shortened. Of a memory that the\n" +
-			"model was trained with it tells the kind, the layers and the sizes.",
+			"fastest dimension first, as in the file. JSON has all values; for people, long ones are shortened. Of a memory that a\n" +
+			"model was trained with, or an adapter is, it tells the kind, the layers and the sizes.",
 		Example: `  infer inspect model.gguf
   infer inspect model.gguf --json | jq '.metadata["general.architecture"]'`,
 		Args: func(_ *cobra.Command, args []string) error {

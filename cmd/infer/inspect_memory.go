@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mneme-lm/mneme"
+	"github.com/mneme-lm/mneme/model"
 	"github.com/mneme-lm/mneme/weights"
 )
 
@@ -19,10 +20,15 @@ type memoryInfo struct {
 	StateError string  `json:"state_error,omitempty"` // why that is not known
 }
 
-// memoryOf finds the memory of a file, by its metadata and by the tensors that are named after it. There is one at the most.
+// memoryOf finds the memory of a file, a model's or an adapter's, by its metadata and by the tensors that are named after it. There is
+// one at the most.
 func memoryOf(f *weights.File) []memoryInfo {
 	md := f.Metadata()
 	arch, _ := md.String("general.architecture")
+	adapter, notAdapter := model.ReadAdapter(f)
+	if notAdapter == nil {
+		arch = "mneme" // whatever the model's
+	}
 	kind, _ := md.String(arch + ".memory.kind")
 	if kind == "" || kind == "none" {
 		return []memoryInfo{}
@@ -39,7 +45,12 @@ func memoryOf(f *weights.File) []memoryInfo {
 		}
 	}
 	var err error
-	if x.StateBytes, err = stateBytes(f.Paths()[0]); err != nil {
+	if notAdapter == nil {
+		x.StateBytes, err = adapter.StateBytes()
+	} else {
+		x.StateBytes, err = stateBytes(f.Paths()[0])
+	}
+	if err != nil {
 		x.StateError = err.Error()
 	}
 	return []memoryInfo{x}
