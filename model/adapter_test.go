@@ -92,17 +92,17 @@ func TestZeroAdapterIsTheBackbone(t *testing.T) {
 			repack := (i+j)%2 == 0
 			want := logitsOf(t, base, tokens, repack, SequenceOptions{})
 			for k, a := range adaptersOf(t, name) {
-				a.Zero = true
-				typ := []quant.Type{quant.F32, quant.F16, quant.Q8_0}[(i+j+k)%3]
-				m := withAdapter(t, base, a.file(t, typ))
+				a.Zero, a.Layers = true, []int{k}
+				f := a.file(t, []quant.Type{quant.F32, quant.F16, quant.Q8_0}[(i+j+k)%3])
+				m := withAdapter(t, base, f)
 				sameBits(t, name+", "+m.Memory(), logitsOf(t, m, tokens, repack, SequenceOptions{}), want)
 				sameBits(t, name+", none", logitsOf(t, m, tokens, repack, SequenceOptions{NoMemory: true}), want)
 
-				a.Window = 7
-				m = withAdapter(t, base, a.file(t, typ))
+				const window = 7
+				m = withAdapter(t, base, edited(t, f, edit{set: map[string]any{"mneme.attention.sliding_window": uint32(window)}}))
 				narrow := logitsOf(t, m, tokens, repack, SequenceOptions{NoMemory: true})
 				sameBits(t, name+", window, "+m.Memory(), logitsOf(t, m, tokens, repack, SequenceOptions{}), narrow)
-				sameBits(t, name+", within the window", narrow[:7], want[:7])
+				sameBits(t, name+", within the window", narrow[:window], want[:window])
 				if slices.Equal(narrow[len(narrow)-1], want[len(want)-1]) {
 					t.Errorf("%s: the window changes nothing", name)
 				}
@@ -114,13 +114,13 @@ func TestZeroAdapterIsTheBackbone(t *testing.T) {
 // TestAdapterIsRead has memories that say something, in weights of every type: they change what comes after the first chunk, or the first
 // token, and the model that they were added to stays as it is.
 func TestAdapterIsRead(t *testing.T) {
-	for _, name := range shapes() {
+	for i, name := range shapes() {
 		base := synthModel(t, name, quant.F32)
 		tokens := text(20, 3)
 		want := logitsOf(t, base, tokens, false, SequenceOptions{})
 		for _, a := range adaptersOf(t, name) {
 			var of [][][]float32
-			for _, typ := range []quant.Type{quant.F32, quant.F16, quant.Q8_0} {
+			for _, typ := range []quant.Type{quant.F32, []quant.Type{quant.F16, quant.Q8_0}[i%2]} {
 				m := withAdapter(t, base, a.file(t, typ))
 				if m.WeightBytes() <= base.WeightBytes() || base.Memory() != MemoryNone || m.ContextLength != base.ContextLength {
 					t.Errorf("%s, %s: %d bytes of weights, %d with the adapter", name, base.Memory(), base.WeightBytes(), m.WeightBytes())
@@ -135,7 +135,7 @@ func TestAdapterIsRead(t *testing.T) {
 				}
 				of = append(of, got)
 			}
-			if last := len(tokens) - 1; slices.Equal(of[0][last], of[1][last]) || slices.Equal(of[0][last], of[2][last]) {
+			if last := len(tokens) - 1; slices.Equal(of[0][last], of[1][last]) {
 				t.Errorf("%s: types do not matter", name)
 			}
 		}
@@ -184,14 +184,14 @@ func TestAdapterThatDiverges(t *testing.T) {
 
 // TestAdapterIsFlat has a text grow: with a window, what is kept of it and what a token takes does not; nor does what the memory is.
 func TestAdapterIsFlat(t *testing.T) {
-	for _, name := range []string{"gemma2-tiny", "phi3-tiny"} {
+	for _, name := range []string{"gemma2-tiny"} {
 		base := synthModel(t, name, quant.F32)
 		for _, a := range adaptersOf(t, name) {
 			a.Window = 40
 			m := withAdapter(t, base, a.file(t, quant.F32))
 			r, s := newRunner(t, m, 1), newSequence(t, m, quant.F16)
 			bytes, state := int64(0), 0
-			for n := 0; n < 3<<10; n += 256 {
+			for n := 0; n < 2<<10; n += 256 {
 				if err := r.Forward(rowsOf(s, text(256, n), n), nil, nil); err != nil {
 					t.Fatal(err)
 				}
@@ -282,6 +282,33 @@ func TestAdapterStateBytes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAdapterFilled goes on after noise as after a text that was read.
+func TestAdapterFilled(t *testing.T) {
+	onAdapted(t, []string{"phi3-tiny"}, func(t *testing.T, m *Model) {
+		r := newRunner(t, m, 1)
+		for _, rows := range []int{1, 8, 41, 3000} {
+			s := newSequence(t, m, quant.F16)
+			if err := fillNoise(t, s, rows); err != nil {
+				t.Fatal(err)
+			}
+			saved := s.SaveMemories()
+			want := forward(t, r, s, text(20, 1), rows)
+			again := newSequence(t, m, quant.F16)
+			if err := fillNoise(t, again, rows); err != nil {
+				t.Fatal(err)
+			}
+			restored, err := again.ReadMemories(saved, rows)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again.SetMemories(restored)
+			for i, id := range text(20, 1) {
+				sameBits(t, m.Memory(), forward(t, r, again, []int32{id}, rows+i), want[i:i+1])
+			}
+		}
+	})
 }
 
 func TestAdapterRefused(t *testing.T) {

@@ -223,9 +223,17 @@ func TestForwardAfterClose(t *testing.T) {
 }
 
 func TestScratchBytes(t *testing.T) {
-	for _, name := range allShapes() {
+	for _, name := range append(allShapes(), "fifo adapter", "neural adapter") {
 		for _, typ := range []quant.Type{quant.F32, quant.BF16, quant.Q8_0} {
-			m := synthModel(t, name, typ)
+			var m *Model
+			switch name {
+			case "fifo adapter":
+				m = withAdapter(t, synthModel(t, "phi3-tiny", quant.F32), adaptersOf(t, "phi3-tiny")[0].file(t, typ))
+			case "neural adapter":
+				m = withAdapter(t, synthModel(t, "phi3-tiny", quant.F32), adaptersOf(t, "phi3-tiny")[1].file(t, typ))
+			default:
+				m = synthModel(t, name, typ)
+			}
 			var s scratch
 			batch := make([]Row, 37)
 			seq := newSequence(t, m, quant.F32)
@@ -243,7 +251,7 @@ func TestScratchBytes(t *testing.T) {
 			for _, x := range s.rounds {
 				got += 4 * int64(len(x.rows))
 			}
-			for _, x := range []*kernels.Activations{s.normed, s.attended, s.inner, s.last, s.learning.read, s.context} {
+			for _, x := range []*kernels.Activations{s.normed, s.attended, s.inner, s.last, s.learning.read, s.context, s.bankRead} {
 				if x != nil {
 					got += int64(4*len(x.Float) + len(x.Q) + 4*len(x.Scales) + 2*len(x.Sums) + 2*len(x.BF16) + 4*tileValues(x))
 				}

@@ -113,6 +113,7 @@ func (a Adapter) metadata(t quant.Type, seed uint64) (*weights.Metadata, error) 
 		pairs = append(pairs, a.shape().bankParameters(a.layers())...)
 	} else {
 		pairs = append(pairs, a.Neural.parameters(a.layers())...)
+		pairs = append(pairs, pair{"memory.neural.step_max", float32(adapterStep)})
 	}
 	md := new(weights.Metadata)
 	for _, p := range []pair{
@@ -132,6 +133,13 @@ func (a Adapter) metadata(t quant.Type, seed uint64) (*weights.Metadata, error) 
 	return md, weights.SetFileType(md, t)
 }
 
+// The sigmoids of gates of memories that learn are taken of numbers around adapterGate: with a decay of a half, what was drawn would be
+// forgotten after a few dozen tokens, and deep networks of zeros learn nothing more. adapterStep is the most that a step may then be.
+const (
+	adapterGate = -5
+	adapterStep = .2
+)
+
 func (a Adapter) tensors() (list []tensor) {
 	s := a.shape()
 	for _, layer := range a.layers() {
@@ -141,8 +149,11 @@ func (a Adapter) tensors() (list []tensor) {
 				[]tensor{matrix("mem_output.weight", s.Heads*s.headDim(), s.Embedding)})
 		}
 		for _, x := range module {
-			if a.Zero && x.name == "mem_output.weight" {
+			switch {
+			case a.Zero && x.name == "mem_output.weight":
 				x.deviation = 0
+			case x.name == "mem_gates.bias":
+				x.mean = adapterGate
 			}
 			x.name = fmt.Sprintf("blk.%d.%s", layer, x.name)
 			list = append(list, x)
