@@ -241,6 +241,38 @@ func TestAdapterRowsThatGo(t *testing.T) {
 	}
 }
 
+// TestAdapterBesideLandmarks has memories read the landmarks in the text, too, and adapters with windows refused.
+func TestAdapterBesideLandmarks(t *testing.T) {
+	base := load(t, edited(t, synthFile(t, "mneme-tiny", quant.F32), edit{set: landmarks()}))
+	tokens := text(150, 3)
+	read := func(m *Model) ([][]float32, *Sequence) {
+		s := newSequence(t, m, quant.F32)
+		return landmarkLogits(t, newRunner(t, m, 1), s, tokens, 40), s
+	}
+	want, _ := read(base)
+	for _, a := range adaptersOf(t, "mneme-tiny") {
+		m := withAdapter(t, base, a.file(t, quant.F32))
+		got, s := read(m)
+		if slices.Equal(got[149], want[149]) {
+			t.Errorf("%s: the memory changes nothing", m.Memory())
+		}
+		if _, err := s.ReadMemories(s.SaveMemories(), s.RowsOf(len(tokens))); err != nil {
+			t.Errorf("%s: %v", m.Memory(), err)
+		}
+		a.Zero = true
+		zero, _ := read(withAdapter(t, base, a.file(t, quant.F32)))
+		sameBits(t, m.Memory(), zero, want)
+		a.Window = 20
+		x, err := ReadAdapter(a.file(t, quant.F32))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := base.WithAdapter(x, backbonePrint); err == nil || !strings.Contains(err.Error(), "landmarks") {
+			t.Errorf("a window: %v", err)
+		}
+	}
+}
+
 // TestAdapterHeads has queries of a bank with heads of another width than those of attention.
 func TestAdapterHeads(t *testing.T) {
 	base, a := synthModel(t, "llama-tiny", quant.F32), adaptersOf(t, "llama-tiny")[0]

@@ -39,7 +39,7 @@ func (f *memoryFlags) add(cmd *cobra.Command, context string) {
 		set.IntVar(&f.budget, "kv-budget", 0, "`number` of rows to keep per KV head, the mean over layers, or with --attention landmark and retrieval of rows to open at a time; 0: no bound")
 		set.StringVar(&f.trace, "trace", "", "write what each layer and KV head keeps, whenever rows are dropped, to a `file` of JSON lines")
 		set.StringVar(&f.attention, "attention", "", "`method` of attention: full, chunked, landmark or retrieval; name:key=value,… gives parameters (see infer policies); without it what the model's metadata says")
-		set.Var(&f.learned, "memory", "`kind` of learned memory: auto (what the model's metadata says), none (its reads are zeros), or what the metadata must say: fifo or neural")
+		set.Var(&f.learned, "memory", "`kind` of learned memory: auto (what the model's metadata says, or its adapter's), none (its reads are zeros), or what the metadata must say: fifo or neural")
 		set.StringVar(&f.store, "kv-store", "", "`file` to keep keys and values in, instead of in memory: with --attention retrieval or landmark for texts that memory would not hold")
 		set.IntVar(&f.block, "prefill-block", mneme.DefaultPrefillBlock, "`number` of prompt tokens that go through the model at once")
 	})

@@ -24,7 +24,7 @@ type modelFlags struct {
 func (f *modelFlags) add(cmd *cobra.Command) {
 	addGroup(cmd, "Model", func(set *pflag.FlagSet) {
 		addModelPath(set, &f.path)
-		set.StringVar(&f.adapter, "adapter", "", "GGUF `file` with memories that were trained for the model (see infer help train)")
+		set.StringVar(&f.adapter, "adapter", "", "GGUF `file` with memories that were trained for this model, which then reads and writes them (see --memory)")
 		set.StringVar(&f.cpu, "cpu", "", "`kernels` to compute with, by name (generic: plain Go); default: $MNEME_CPU, else the fastest")
 		set.BoolVar(&f.repack, "repack", false, "copy the weights into the layout that the kernels read fastest: writes faster, takes as much memory again")
 	})

@@ -61,13 +61,19 @@ func testMain(m *testing.M) int {
 // trained is the context length of the test models.
 const trained = 96
 
+// tinyShape is the shape of a small model.
+func tinyShape() (synth.Shape, error) {
+	shape, err := synth.Lookup("llama-tiny")
+	shape.Embedding, shape.FeedForward, shape.Heads, shape.KVHeads, shape.Context = 64, 64, 2, 1, trained
+	return shape, err
+}
+
 // tiny writes a small random model, once.
 var tiny = sync.OnceValues(func() (string, error) {
-	shape, err := synth.Lookup("llama-tiny")
+	shape, err := tinyShape()
 	if err != nil {
 		return "", err
 	}
-	shape.Embedding, shape.FeedForward, shape.Heads, shape.KVHeads, shape.Context = 64, 64, 2, 1, trained
 	path := filepath.Join(scratch, "tiny.gguf")
 	return path, synth.Write(context.Background(), path, shape, quant.F32, 1, nil)
 })
