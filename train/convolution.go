@@ -72,7 +72,7 @@ func (k *convolution) run(out []float32, in []operand) error {
 func (*convolution) differentiable() []bool { return []bool{true, true} }
 
 func (k *convolution) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return collect(
+	return collect(in,
 		lazy(&convolutionToInput{c: k.c, length: k.length}, grad, in[1]),
 		lazy(&convolutionToTaps{c: k.c, length: k.length, width: in[1].Shape()[1]}, in[0], grad),
 	)

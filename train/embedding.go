@@ -37,7 +37,7 @@ func (embedding) run(out []float32, in []operand) error {
 func (embedding) differentiable() []bool { return []bool{true, false} }
 
 func (e embedding) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return collect(lazy(embeddingToTable{c: e.c, vocab: in[0].Shape()[0]}, in[1], grad), nil)
+	return collect(in, lazy(embeddingToTable{c: e.c, vocab: in[0].Shape()[0]}, in[1], grad), nil)
 }
 
 // embeddingToTable adds the rows of grad to those of the table that they came from.

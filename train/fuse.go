@@ -102,7 +102,7 @@ func (f fuse) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes,
 	for path := range in[1:] {
 		all = append(all, lazy(fuseToPath{of: f, path: path, paths: len(in) - 1}, in[0], grad))
 	}
-	return collect(all...)
+	return collect(in, all...)
 }
 
 // fuseToPath is the gradient multiplied by the path's λ.

@@ -128,7 +128,7 @@ func questions(r *rand.Rand) []question {
 		all = append(all, attentionQuestion(some, s))
 	}
 	all = append(all, groupedQuestion(some, 16), groupedQuestion(some, 3))
-	return slices.Concat(all, fifoQuestions(some), neuralQuestions(some), scanQuestions(some))
+	return slices.Concat(all, fifoQuestions(some), neuralQuestions(some), scanQuestions(some), backboneQuestions(some))
 }
 
 func ropeQuestion(some func(...int) input) question {

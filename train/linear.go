@@ -58,7 +58,7 @@ func (l linear) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Node
 	if len(in) == 3 {
 		all = append(all, lazy(&linearToBias{c: l.c}, grad))
 	}
-	return collect(all...)
+	return collect(in, all...)
 }
 
 // linearToInput is grad·W.

@@ -78,7 +78,7 @@ func exponentials(c Compute, x, row []float32) (most, sum float32) {
 func (*crossEntropy) differentiable() []bool { return []bool{true, false, false} }
 
 func (l *crossEntropy) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return collect(lazy(crossEntropyToLogits{c: l.c}, in[0], in[1], in[2], grad), nil, nil)
+	return collect(in, lazy(crossEntropyToLogits{c: l.c}, in[0], in[1], in[2], grad), nil, nil)
 }
 
 // crossEntropyToLogits is grad·w/Σw·(softmax − one) in each row, with one 1 at the target and 0 elsewhere.

@@ -20,7 +20,8 @@ type operation interface {
 	shape(in []tensor.Shape) (tensor.Shape, error)
 	// run computes the result, which holds what it held after the last run, from inputs of the shapes that shape was shown.
 	run(out []float32, in []operand) error
-	// gradients returns nodes for the gradients with respect to the inputs, nil where there is none.
+	// gradients returns nodes for the gradients with respect to the inputs, nil where there is none, or where nobody asks for it
+	// (see learned).
 	gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error)
 	// differentiable tells for which inputs there are gradients; nil means for none.
 	differentiable() []bool
@@ -47,6 +48,7 @@ type node struct {
 	operation
 	id     uint64
 	result tensor.Shape
+	wrt    []bool        // inputs that there are gradients for: those that follow from what is learned
 	dense  *tensor.Dense // nil if the result is a number
 	out    []float32
 	in     []operand
@@ -68,6 +70,7 @@ func apply(o operation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 		}
 		n.in[i].shape = x.Shape().Clone()
 		shapes = append(shapes, n.in[i].shape)
+		n.wrt = append(n.wrt, i < len(o.differentiable()) && o.differentiable()[i] && learned(x))
 	}
 	result, err := o.shape(shapes)
 	if err != nil {
@@ -157,12 +160,7 @@ func (n *node) Hashcode() uint32 {
 	return h.Sum32()
 }
 
-func (n *node) DiffWRT(inputs int) []bool {
-	if wrt := n.differentiable(); wrt != nil {
-		return wrt[:inputs]
-	}
-	return make([]bool, inputs)
-}
+func (n *node) DiffWRT(inputs int) []bool { return n.wrt[:inputs] }
 
 func (n *node) SymDiff(inputs gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 	return n.gradients(inputs, grad)
@@ -203,11 +201,12 @@ func (c Compute) sums(out []float32, n int, parts *[]float32, add func(part []fl
 	return err
 }
 
-// collect makes nodes of gradients: each is nil, or what an apply returned.
-func collect(grads ...func() (*gorgonia.Node, error)) (gorgonia.Nodes, error) {
+// collect makes nodes of the gradients with respect to the inputs of an operation: each is nil, or a put off apply, which is left
+// out if nobody asks for it.
+func collect(in gorgonia.Nodes, grads ...func() (*gorgonia.Node, error)) (gorgonia.Nodes, error) {
 	var all gorgonia.Nodes
-	for _, grad := range grads {
-		if grad == nil {
+	for i, grad := range grads {
+		if grad == nil || !learned(in[i]) {
 			all = append(all, nil)
 			continue
 		}

@@ -58,19 +58,23 @@ func TestShapesAreRefused(t *testing.T) {
 		{"differ", func() (*gorgonia.Node, error) { return c.Add(values(4, 3), values(3, 4)) }},
 		{"2 weights for rows of 3", func() (*gorgonia.Node, error) { return c.RMSNorm(values(4, 3), values(2), 1e-6) }},
 		{"no halves", func() (*gorgonia.Node, error) { return c.SwiGLU(values(4, 3)) }},
-		{"heads of 3 values", func() (*gorgonia.Node, error) { return c.RoPE(values(4, 9), Heads{1, 3, 4}, 1e4) }},
-		{"want queries", func() (*gorgonia.Node, error) { return c.RoPE(values(4, 9), Heads{1, 4, 4}, 1e4) }},
-		{"no whole texts", func() (*gorgonia.Node, error) { return c.Attention(values(4, 12), Heads{1, 4, 3}, Sight{}) }},
-		{"at most one", func() (*gorgonia.Node, error) {
-			return c.Attention(values(4, 12), Heads{1, 4, 4}, Sight{Window: 1, Chunk: 1})
+		{"heads of 3 values", func() (*gorgonia.Node, error) { return c.RoPE(values(4, 9), Heads{Count: 1, Dim: 3, Length: 4}, 1e4) }},
+		{"want queries", func() (*gorgonia.Node, error) { return c.RoPE(values(4, 9), Heads{Count: 1, Dim: 4, Length: 4}, 1e4) }},
+		{"no whole texts", func() (*gorgonia.Node, error) {
+			return c.Attention(values(4, 12), Heads{Count: 1, Dim: 4, Length: 3}, Sight{})
 		}},
 		{"at most one", func() (*gorgonia.Node, error) {
-			return c.Attention(values(4, 12), Heads{1, 4, 4}, Sight{Chunk: 2, Landmark: 3})
+			return c.Attention(values(4, 12), Heads{Count: 1, Dim: 4, Length: 4}, Sight{Window: 1, Chunk: 1})
 		}},
-		{"sight", func() (*gorgonia.Node, error) { return c.Attention(values(4, 12), Heads{1, 4, 4}, Sight{Chunk: -1}) }},
+		{"at most one", func() (*gorgonia.Node, error) {
+			return c.Attention(values(4, 12), Heads{Count: 1, Dim: 4, Length: 4}, Sight{Chunk: 2, Landmark: 3})
+		}},
+		{"sight", func() (*gorgonia.Node, error) {
+			return c.Attention(values(4, 12), Heads{Count: 1, Dim: 4, Length: 4}, Sight{Chunk: -1})
+		}},
 		{"no whole texts", func() (*gorgonia.Node, error) { return c.Convolution(values(4, 3), values(3, 2), 3) }},
 		{"taps for 2 channels", func() (*gorgonia.Node, error) { return c.Convolution(values(4, 3), values(2, 2), 4) }},
-		{"want queries", func() (*gorgonia.Node, error) { return c.UnitHeads(values(4, 9), Heads{1, 4, 4}) }},
+		{"want queries", func() (*gorgonia.Node, error) { return c.UnitHeads(values(4, 9), Heads{Count: 1, Dim: 4, Length: 4}) }},
 		{"heads of 0", func() (*gorgonia.Node, error) { return c.RMSNormHeads(values(4, 6), values(6), 0, 1e-6) }},
 		{"no whole heads of 4", func() (*gorgonia.Node, error) { return c.RMSNormHeads(values(4, 6), values(6), 4, 1e-6) }},
 		{"differ", func() (*gorgonia.Node, error) { return c.Gate(values(4, 3), values(3, 4)) }},

@@ -55,7 +55,7 @@ func (p poolMeans) run(out []float32, in []operand) error {
 func (poolMeans) differentiable() []bool { return []bool{true} }
 
 func (p poolMeans) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return collect(lazy(poolMeansToInput{of: p, input: in[0].Shape().Clone()}, grad))
+	return collect(in, lazy(poolMeansToInput{of: p, input: in[0].Shape().Clone()}, grad))
 }
 
 // poolMeansToInput gives each row of a piece its part of the gradient of the mean.

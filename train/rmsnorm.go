@@ -69,7 +69,7 @@ func (r rmsNorm) run(out []float32, in []operand) error {
 func (rmsNorm) differentiable() []bool { return []bool{true, true} }
 
 func (r rmsNorm) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return collect(
+	return collect(in,
 		lazy(rmsNormToInput{of: r}, in[0], in[1], grad),
 		lazy(&rmsNormToWeights{of: r}, in[0], grad),
 	)
@@ -94,14 +94,18 @@ func (n rmsNormToInput) run(out []float32, in []operand) error {
 	d, w := in[0].shape[1], in[1].values
 	return n.of.c.each(in[0].shape[0], 64, func(_ *kernels.Worker, from, to int) {
 		n.of.heads(d, from, to, func(at, end, first, last int) {
-			x, grad, w, to := in[0].values[at:end], in[2].values[at:end], w[first:last], out[at:end]
-			r := inverse(n.of.c, x, n.of.eps)
-			for j, g := range grad {
-				to[j] = r * g * w[j]
-			}
-			n.of.c.Impl.Axpy(-r*r*n.of.c.Impl.Dot(to, x)/float32(len(x)), x, to)
+			normToInput(n.of.c, out[at:end], in[0].values[at:end], in[2].values[at:end], w[first:last], n.of.eps)
 		})
 	})
+}
+
+// normToInput makes to the gradient with respect to x, from grad and the weights.
+func normToInput(c Compute, to, x, grad, w []float32, eps float32) {
+	r := inverse(c, x, eps)
+	for j, g := range grad {
+		to[j] = r * g * w[j]
+	}
+	c.Impl.Axpy(-r*r*c.Impl.Dot(to, x)/float32(len(x)), x, to)
 }
 
 // rmsNormToWeights is the sum over the rows of grad∘x/√(mean(x²)+eps).

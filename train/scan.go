@@ -74,7 +74,7 @@ func (s *scan) shape(in []tensor.Shape) (tensor.Shape, error) {
 	if err := wantDims(in, dims...); err != nil {
 		return nil, err
 	}
-	if err := (Heads{s.m.Heads, s.m.Dim, s.length}).check(in[0]); err != nil {
+	if err := (Heads{Count: s.m.Heads, Dim: s.m.Dim, Length: s.length}).check(in[0]); err != nil {
 		return nil, err
 	}
 	if s.truncate < 0 {

@@ -34,7 +34,7 @@ func (s *scan) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes
 		of.parts = append(of.parts, parts)
 		all = append(all, lazy(scanToWeights{c: s.c, parts: parts, result: x.Shape()}, toRows))
 	}
-	return collect(all...)
+	return collect(in, all...)
 }
 
 // scanToRows is the gradient with respect to queries, keys and values.

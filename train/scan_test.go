@@ -411,7 +411,7 @@ func TestScanIsTheMemory(t *testing.T) {
 				return gorgonia.NewTensor(g, tensor.Float32, len(shape), gorgonia.WithName(fmt.Sprint(f.n)), gorgonia.WithShape(shape...), gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(x))))
 			}
 			x := f.must(c.Convolution(value(qkv, rows, 3*width), value(weights.Convolution, 3*width, 4), s.length))
-			x = f.must(c.UnitHeads(x, Heads{m.Heads, m.Dim, s.length}))
+			x = f.must(c.UnitHeads(x, Heads{Count: m.Heads, Dim: m.Dim, Length: s.length}))
 			var learned gorgonia.Nodes
 			for l, shape := range shapes {
 				learned = append(learned, value(weights.Initial[l], shape...))

@@ -74,7 +74,7 @@ func (gated) differentiable() []bool { return []bool{true, true} }
 
 // gradients are grad∘σ(gate), which is a gate too, and grad∘x∘σ(gate)∘(1−σ(gate)).
 func (g gated) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return collect(lazy(g, grad, in[1]), lazy(gateToGate{c: g.c}, in[0], in[1], grad))
+	return collect(in, lazy(g, grad, in[1]), lazy(gateToGate{c: g.c}, in[0], in[1], grad))
 }
 
 type gateToGate struct {

@@ -40,7 +40,7 @@ func (s swiGLU) run(out []float32, in []operand) error {
 func (swiGLU) differentiable() []bool { return []bool{true} }
 
 func (s swiGLU) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return collect(lazy(swiGLUToInput{c: s.c}, in[0], grad))
+	return collect(in, lazy(swiGLUToInput{c: s.c}, in[0], grad))
 }
 
 // swiGLUToInput is, with σ the sigmoid of a gate, grad·up·σ·(1 + gate·(1−σ)) for gates and grad·gate·σ for the others.

@@ -34,11 +34,11 @@ func (u unitHeads) shape(in []tensor.Shape) (tensor.Shape, error) {
 
 // each has the team call body for where the heads of queries and keys begin, after it has made out copies of values.
 func (u unitHeads) each(out, values []float32, body func(at int)) error {
-	n := 3 * u.h.width()
+	n := u.h.row()
 	return u.c.each(len(out)/n, 32, func(_ *kernels.Worker, from, to int) {
 		copy(out[from*n:to*n], values[from*n:])
 		for i := from; i < to; i++ {
-			for head := range 2 * u.h.Count {
+			for head := range u.h.Count + u.h.kv() {
 				body(i*n + head*u.h.Dim)
 			}
 		}
@@ -62,7 +62,7 @@ func (u unitHeads) run(out []float32, in []operand) error {
 func (unitHeads) differentiable() []bool { return []bool{true} }
 
 func (u unitHeads) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	return collect(lazy(unitHeadsToInput{of: u}, in[0], grad))
+	return collect(in, lazy(unitHeadsToInput{of: u}, in[0], grad))
 }
 
 // unitHeadsToInput is (grad − y·(y·grad))/|x| with y = x/|x|.
