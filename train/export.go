@@ -24,20 +24,32 @@ var exportTypes = []quant.Type{quant.F32, quant.F16, quant.BF16, quant.Q8_0}
 // ExportTypes lists the types that a model may be written in.
 func ExportTypes() []quant.Type { return slices.Clone(exportTypes) }
 
-// Write writes the model as a GGUF file of the architecture mneme, which appears under its name when it is complete.
-func (m *Model) Write(path string, e Export) (err error) {
+func (e *Export) check() error {
 	if !slices.Contains(exportTypes, e.Type) {
 		return fmt.Errorf("train: a model is not written in %v, but in one of %v", e.Type, exportTypes)
+	}
+	return nil
+}
+
+// Write writes the model as a GGUF file of the architecture mneme, which appears under its name when it is complete.
+func (m *Model) Write(path string, e Export) error {
+	if err := e.check(); err != nil {
+		return err
 	}
 	md, err := m.metadata(e)
 	if err != nil {
 		return err
 	}
+	return m.write(path, md, e.Type)
+}
+
+// write writes metadata and parameters, matrices in a type.
+func (m *Model) write(path string, md *weights.Metadata, matrices quant.Type) (err error) {
 	var infos []weights.TensorInfo
 	var values [][]float32
 	for _, p := range m.Params {
 		for _, t := range p.tensors(m.Shape) {
-			infos = append(infos, weights.TensorInfo{Name: t.Name, Type: t.kind(e.Type), Shape: reversed(t.Shape)})
+			infos = append(infos, weights.TensorInfo{Name: t.Name, Type: t.kind(matrices), Shape: reversed(t.Shape)})
 			values = append(values, t.Values)
 		}
 	}
@@ -194,12 +206,16 @@ func (s Shape) describeFifo(set func(key string, value any) error) error {
 	}
 	f, c := s.Fifo, s.fifoConfig()
 	const prefix = "mneme.memory.fifo."
-	return errors.Join(
-		set("mneme.memory.kind", "fifo"), set(prefix+"layers", numbers(f.Layers)), set(prefix+"window", uint32(f.Window)),
+	err := errors.Join(
+		set("mneme.memory.kind", "fifo"), set(prefix+"layers", numbers(f.Layers)),
 		set(prefix+"slots", uint32(c.Slots)), set(prefix+"chunk_slots", uint32(c.PerChunk)), set(prefix+"head_count", uint32(c.Heads)),
 		set(prefix+"scale", c.Scale), set(prefix+"gate", c.Gate.String()), set(prefix+"pooling", c.Pooling.String()),
-		set(prefix+"previous", c.Previous.String()), set(prefix+"renormalize", f.Renormalize),
+		set(prefix+"previous", c.Previous.String()),
 	)
+	if s.Backbone != nil {
+		return errors.Join(err, set(prefix+"chunk", uint32(c.Chunk)), set(prefix+"head_length", uint32(c.HeadDim)))
+	}
+	return errors.Join(err, set(prefix+"window", uint32(f.Window)), set(prefix+"renormalize", f.Renormalize))
 }
 
 func (s Shape) describeNeural(set func(key string, value any) error) error {

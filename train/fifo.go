@@ -43,12 +43,19 @@ func (s *Shape) fifoConfig() fifo.Config {
 	if c.Heads == 0 {
 		c.Heads = s.Heads
 	}
-	c.HeadDim = s.Dim / max(c.Heads, 1)
+	width := s.Dim
+	if s.Backbone != nil {
+		width = s.Backbone.config.Heads * s.Backbone.config.ValueDim
+	}
+	c.HeadDim = width / max(c.Heads, 1)
 	if c.Scale == 0 {
 		c.Scale = float32(1 / math.Sqrt(float64(max(c.HeadDim, 1))))
 	}
 	return c
 }
+
+// has reports whether a layer has a memory.
+func (f *Fifo) has(layer int) bool { return f != nil && slices.Contains(f.Layers, layer) }
 
 func (s *Shape) checkFifo() error {
 	f := s.Fifo
@@ -60,6 +67,7 @@ func (s *Shape) checkFifo() error {
 		return fmt.Errorf("train: %w", err)
 	}
 	switch {
+	case s.Backbone != nil: // whose attention stays as it is
 	case c.Heads*c.HeadDim != s.Dim:
 		return fmt.Errorf("train: %d heads cannot read the %d values of a row's attention", c.Heads, s.Dim)
 	case f.Window < 1 || f.Chunk%f.Window != 0:
@@ -82,17 +90,20 @@ func (m *Model) fifoParams(layer int, matrix func(name string, out, in int, devi
 	if f == nil {
 		return
 	}
-	d, name := m.Shape.Dim, func(of string) string { return block(layer, "mem_"+of) }
+	c := m.Shape.fifoConfig()
+	d, width, name := m.Shape.Dim, c.Width(), func(of string) string { return block(layer, "mem_"+of) }
 	fanIn := 1 / math.Sqrt(float64(d))
-	m.param(name("fuse.weight"), 3, m.Shape.Heads)
-	if !slices.Contains(f.Layers, layer) {
+	if m.Shape.Backbone == nil {
+		m.param(name("fuse.weight"), 3, m.Shape.Heads)
+	}
+	if !f.has(layer) {
 		return
 	}
-	matrix(name("q.weight"), d, d, fanIn)
+	matrix(name("q.weight"), width, d, fanIn)
 	if !f.Plain {
 		norm(name("norm.weight"))
-		matrix(name("k.weight"), d, d, fanIn)
-		matrix(name("v.weight"), d, d, fanIn)
+		matrix(name("k.weight"), width, d, fanIn)
+		matrix(name("v.weight"), width, d, fanIn)
 	}
 	if f.Pooling == fifo.PoolQuery {
 		norm(name("pool_norm.weight"))
@@ -124,17 +135,23 @@ func (b *builder) fused(qkv, rows *gorgonia.Node, layer int, heads Heads) *gorgo
 	memory := b.memory(rows, layer, heads.Length)
 	return b.next(func() (*gorgonia.Node, error) {
 		return b.c.Fuse(b.of[block(layer, "mem_fuse.weight")], full, windowed, memory,
-			Fusion{Heads: heads.Count, Length: heads.Length, Empty: f.Chunk, Renormalize: f.Renormalize, Zeroed: f.Zeroed && slices.Contains(f.Layers, layer)})
+			Fusion{Heads: heads.Count, Length: heads.Length, Empty: f.Chunk, Renormalize: f.Renormalize, Zeroed: f.Zeroed && f.has(layer)})
 	})
 }
 
-// memory returns what rows read of a layer's memory; nil if there is none, or texts are so short that nothing reads it.
+// reads reports whether something is read of a layer's memory: there is one, and texts are so long that chunks are summarized.
+func (b *builder) reads(layer, length int) bool {
+	f := b.m.Shape.Fifo
+	return !f.Zeroed && f.has(layer) && Chunks{Length: length, Chunk: f.Chunk}.summarized() > 0
+}
+
+// memory returns what rows read of a layer's memory, nil if that is nothing.
 func (b *builder) memory(rows *gorgonia.Node, layer, length int) *gorgonia.Node {
-	f, c := b.m.Shape.Fifo, b.m.Shape.fifoConfig()
-	ch := Chunks{Length: length, Chunk: f.Chunk, Slots: f.PerChunk, Bank: f.Slots}
-	if f.Zeroed || !slices.Contains(f.Layers, layer) || ch.summarized() == 0 {
+	if !b.reads(layer, length) {
 		return nil
 	}
+	f, c := b.m.Shape.Fifo, b.m.Shape.fifoConfig()
+	ch := Chunks{Length: length, Chunk: f.Chunk, Slots: f.PerChunk, Bank: f.Slots}
 	name := func(of string) string { return block(layer, "mem_"+of) }
 	slots := b.gated(b.pooled(rows, ch, name), ch, name)
 	keys, values := slots, slots

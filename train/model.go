@@ -10,7 +10,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Shape is that of a small model: a llama block with biases for queries, keys and values.
+// Shape is that of a small model: a llama block with biases for queries, keys and values. With a Backbone it is what the backbone's
+// file says, and its memory, of one kind, stands before the blocks of its layers.
 type Shape struct {
 	Vocabulary, Dim, Layers, Heads, Hidden int
 	RoPEBase                               float64
@@ -20,10 +21,16 @@ type Shape struct {
 	Landmark                               Landmark
 	Fifo                                   *Fifo   // nil: none
 	Neural                                 *Neural // nil: none
+
+	Backbone *Backbone `json:",omitempty"` // nil: the model is one of its own
+	Tuned    bool      `json:",omitempty"` // the backbone's weights are learned, too
 }
 
 // check says what is wrong with a shape.
 func (s *Shape) check() error {
+	if s.Backbone != nil {
+		return s.checkBackbone()
+	}
 	if s.Vocabulary < 1 || s.Dim < 1 || s.Layers < 1 || s.Heads < 1 || s.Hidden < 1 || s.Dim%(2*s.Heads) != 0 {
 		return fmt.Errorf("train: no model of shape %+v", *s)
 	}
@@ -35,6 +42,11 @@ func (s *Shape) check() error {
 			return fmt.Errorf("train: layer %d: %w", l, err)
 		}
 	}
+	return s.checkMemories()
+}
+
+// checkMemories says what is wrong with landmarks and memories.
+func (s *Shape) checkMemories() error {
 	if err := s.checkLandmark(); err != nil {
 		return err
 	}
@@ -100,6 +112,10 @@ func NewModel(s Shape, seed uint64) (*Model, error) {
 		}
 	}
 	fanIn := func(n int) float64 { return 1 / math.Sqrt(float64(n)) }
+	if s.Backbone != nil {
+		m.onBackbone(seed, matrix, norm)
+		return m, nil
+	}
 	matrix("token_embd.weight", s.Vocabulary, s.Dim, 0.5)
 	for l := range s.Layers {
 		norm(block(l, "attn_norm.weight"))
@@ -213,6 +229,12 @@ func (b *builder) add(x, y *gorgonia.Node) *gorgonia.Node {
 	return b.next(func() (*gorgonia.Node, error) { return b.c.Add(x, y) })
 }
 
+// leaf adds an input with the values of a parameter.
+func (b *builder) leaf(p *Param) *gorgonia.Node {
+	v := tensor.New(tensor.WithShape(p.Shape...), tensor.WithBacking(p.Values))
+	return gorgonia.NewTensor(b.g.ExprGraph, tensor.Float32, len(p.Shape), gorgonia.WithName(p.Name), gorgonia.WithShape(p.Shape...), gorgonia.WithValue(v))
+}
+
 // input adds a vector whose values are those of the slice whenever the graph runs.
 func (b *builder) input(name string, of tensor.Dtype, values any, n int) *gorgonia.Node {
 	v := tensor.New(tensor.WithShape(n), tensor.WithBacking(values))
@@ -233,20 +255,30 @@ func (m *Model) build(c Compute, texts, length int) (*graph, error) {
 	}
 	b := &builder{c: c, m: m, g: g, of: map[string]*gorgonia.Node{}}
 	for _, p := range m.Params {
-		v := tensor.New(tensor.WithShape(p.Shape...), tensor.WithBacking(p.Values))
-		b.of[p.Name] = gorgonia.NewTensor(g.ExprGraph, tensor.Float32, len(p.Shape), gorgonia.WithName(p.Name), gorgonia.WithShape(p.Shape...), gorgonia.WithValue(v))
+		b.of[p.Name] = b.leaf(p)
 		g.params = append(g.params, b.of[p.Name])
 	}
 	tokens := b.input("tokens", tensor.Int, g.tokens, rows)
-	heads := Heads{Count: s.Heads, Dim: s.Dim / s.Heads, Length: length}
-	x := b.node(c.Embedding(b.of["token_embd.weight"], tokens))
-	for l := range s.Layers {
-		x = b.layer(x, l, heads)
+	if s.Backbone != nil {
+		b.constants()
+		g.logits = b.backbone(tokens, length)
+	} else {
+		g.logits = b.small(tokens, length)
 	}
-	g.logits = b.linear(b.norm(x, "output_norm.weight"), "output.weight", "")
 	targets, weights := b.input("targets", tensor.Int, g.targets, rows), b.input("weights", tensor.Float32, g.weights, rows)
 	g.loss = b.next(func() (*gorgonia.Node, error) { return c.CrossEntropy(g.logits, targets, weights) })
 	return g, b.err
+}
+
+// small returns the logits of a small model.
+func (b *builder) small(tokens *gorgonia.Node, length int) *gorgonia.Node {
+	s := &b.m.Shape
+	heads := Heads{Count: s.Heads, Dim: s.Dim / s.Heads, Length: length}
+	x := b.next(func() (*gorgonia.Node, error) { return b.c.Embedding(b.of["token_embd.weight"], tokens) })
+	for l := range s.Layers {
+		x = b.layer(x, l, heads)
+	}
+	return b.linear(b.norm(x, "output_norm.weight"), "output.weight", "")
 }
 
 func (b *builder) layer(x *gorgonia.Node, l int, heads Heads) *gorgonia.Node {

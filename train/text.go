@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/mneme-lm/mneme/tokenizer"
 	"github.com/mneme-lm/mneme/train/bpe"
@@ -16,9 +17,11 @@ import (
 // heldOut is the share of a text, at its end, that examinations are made of, as one in so many.
 const heldOut = 20
 
-// Text is pieces of one text, in words of its own.
+// Text is pieces of one text, in words of its own, or of a model that is there.
 type Text struct {
-	vocabulary *bpe.Vocabulary
+	words      int
+	begin      []int // the token before all texts, if there is one
+	describe   func(md *weights.Metadata) error
 	read, held []int // tokens to train with, and those of examinations
 	print      string
 }
@@ -37,17 +40,24 @@ func NewText(ctx context.Context, text string, words int) (*Text, error) {
 	if err != nil {
 		return nil, err
 	}
+	t := &Text{words: len(v.Tokens), begin: []int{int(v.Begin)}, describe: v.SetMetadata}
+	t.encode(tok, text)
+	return t, nil
+}
+
+// encode takes a text's tokens.
+func (t *Text) encode(tok *tokenizer.Tokenizer, text string) {
 	var ids []int
 	for _, id := range tok.Encode(text, tokenizer.EncodeOptions{ParseSpecial: true}) {
 		ids = append(ids, int(id))
 	}
 	sum := sha256.Sum256([]byte(text))
 	at := len(ids) - len(ids)/heldOut
-	return &Text{vocabulary: v, read: ids[:at], held: ids[at:], print: fmt.Sprintf("%d words of %s", len(v.Tokens), hex.EncodeToString(sum[:]))}, nil
+	t.read, t.held, t.print = ids[:at], ids[at:], fmt.Sprintf("%d words of %s", t.words, hex.EncodeToString(sum[:]))
 }
 
 // Words is the size of the vocabulary.
-func (t *Text) Words() int { return len(t.vocabulary.Tokens) }
+func (t *Text) Words() int { return t.words }
 
 // Tokens is the length of the text.
 func (t *Text) Tokens() int { return len(t.read) + len(t.held) }
@@ -62,19 +72,19 @@ func (t *Text) Batch(r *rand.Rand, s *Stage) ([]tales.Document, error) { return 
 func (t *Text) Exam(r *rand.Rand, s *Stage) ([]tales.Document, error) { return t.pieces(t.held, r, s) }
 
 func (t *Text) pieces(of []int, r *rand.Rand, s *Stage) (all []tales.Document, err error) {
-	n := s.Length - 1 // behind the token before all texts
+	n := s.Length - len(t.begin)
 	if len(of) < n {
 		return nil, fmt.Errorf("train: pieces of %d tokens out of a text of %d, of which one in %d is held out", s.Length, t.Tokens(), heldOut)
 	}
 	for range s.Texts {
 		at := r.IntN(len(of) - n + 1)
-		all = append(all, tales.Document{Tokens: append([]int{int(t.vocabulary.Begin)}, of[at:at+n]...)})
+		all = append(all, tales.Document{Tokens: slices.Concat(t.begin, of[at:at+n])})
 	}
 	return all, nil
 }
 
 // Describe writes the vocabulary.
-func (t *Text) Describe(md *weights.Metadata) error { return t.vocabulary.SetMetadata(md) }
+func (t *Text) Describe(md *weights.Metadata) error { return t.describe(md) }
 
 // OnText is the recipe for a model of the same shape that is trained with pieces of a text, for so many steps, of which the last
 // third cools. Landmarks need a token that texts do not have: with them it is an error.
@@ -82,12 +92,21 @@ func (r Recipe) OnText(length, steps int) (Recipe, error) {
 	if r.Shape(1).Landmark.Block > 0 {
 		return Recipe{}, fmt.Errorf("train: recipe %s is for stories: the words of a text have no landmark", r.Name)
 	}
-	level := Stage{Name: "text", Texts: max(1, batch/max(length, 1)), Length: length, Steps: steps - steps/3, Every: 100, Exam: 4}
-	last := level
-	last.Steps = steps / 3
-	r.Name, r.Stages = r.Name+" on text", []Stage{level}
-	if last.Steps > 0 {
-		r.Stages = append(r.Stages, cool(last))
-	}
+	r.Name, r.Stages = r.Name+" on text", cooling(pieces(length), steps)
 	return r, nil
+}
+
+// pieces is a stage with pieces of a text.
+func pieces(length int) Stage {
+	return Stage{Name: "text", Texts: max(1, batch/max(length, 1)), Length: length, Every: 100, Exam: 4}
+}
+
+// cooling makes a stage one of so many steps, of which the last third cools.
+func cooling(s Stage, steps int) []Stage {
+	last := s
+	s.Steps, last.Steps = steps-steps/3, steps/3
+	if last.Steps == 0 {
+		return []Stage{s}
+	}
+	return []Stage{s, cool(last)}
 }

@@ -60,7 +60,7 @@ func TestPiecesOfAText(t *testing.T) {
 			for at := 0; at+19 <= len(of) && !found; at++ {
 				found = slices.Equal(of[at:at+19], d.Tokens[1:])
 			}
-			if len(d.Tokens) != 20 || d.Tokens[0] != int(source.vocabulary.Begin) || !found {
+			if len(d.Tokens) != 20 || d.Tokens[0] != source.begin[0] || !found {
 				t.Fatalf("%s: %v is no piece", name, d.Tokens)
 			}
 		}

@@ -77,55 +77,58 @@ func TestGradientsOfTheModel(t *testing.T) {
 				t.Fatal(err)
 			}
 			stir(m)
-			trainer, err := NewTrainer(c, m, 2, 40)
-			if err != nil {
-				t.Fatal(err)
-			}
 			texts := tales.New(seeded(1))
-			documents := []tales.Document{texts.Echo(40), texts.Pairs(40, false)}
-			loss := func() float64 {
-				l, _, err := trainer.Gradients(documents)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return float64(l)
-			}
-			_, got, err := trainer.Gradients(documents)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var grads [][]float32
-			for _, g := range got {
-				grads = append(grads, slices.Clone(g))
-			}
-			for i, p := range m.Params {
-				from, length := slices.Clone(p.Values), 0.0
-				for _, g := range grads[i] {
-					length += float64(g) * float64(g)
-				}
-				length = math.Sqrt(length)
-				if length == 0 {
-					t.Errorf("%s, %s: %s has no gradient", c.Impl.Name, name, p.Name)
-					continue
-				}
-				const step = 0.02
-				move := func(by float64) float64 {
-					for j, g := range grads[i] {
-						p.Values[j] = from[j] + float32(by*float64(g)/length)
-					}
-					return loss()
-				}
-				// differences over two steps, so that what is of the third order cancels
-				near, far := (move(step)-move(-step))/(2*step), (move(2*step)-move(-2*step))/(4*step)
-				if d := (4*near - far) / 3; math.Abs(d-length) > 0.01*length+1e-4 {
-					t.Errorf("%s, %s: %s: the difference is %v, the gradient says %v", c.Impl.Name, name, p.Name, d, length)
-				}
-				copy(p.Values, from)
-			}
-			if err := trainer.Close(); err != nil {
-				t.Error(err)
-			}
+			gradientsAreDifferences(t, c.Impl.Name+", "+name, c, m, []tales.Document{texts.Echo(40), texts.Pairs(40, false)})
 		}
+	}
+}
+
+// gradientsAreDifferences steps along the gradient of each parameter.
+func gradientsAreDifferences(t *testing.T, name string, c Compute, m *Model, documents []tales.Document) {
+	t.Helper()
+	trainer, err := NewTrainer(c, m, len(documents), len(documents[0].Tokens))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trainer.Close()
+	loss := func() float64 {
+		l, _, err := trainer.Gradients(documents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return float64(l)
+	}
+	_, got, err := trainer.Gradients(documents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var grads [][]float32
+	for _, g := range got {
+		grads = append(grads, slices.Clone(g))
+	}
+	for i, p := range m.Params {
+		from, length := slices.Clone(p.Values), 0.0
+		for _, g := range grads[i] {
+			length += float64(g) * float64(g)
+		}
+		length = math.Sqrt(length)
+		if length == 0 {
+			t.Errorf("%s: %s has no gradient", name, p.Name)
+			continue
+		}
+		const step = 0.02
+		move := func(by float64) float64 {
+			for j, g := range grads[i] {
+				p.Values[j] = from[j] + float32(by*float64(g)/length)
+			}
+			return loss()
+		}
+		// differences over two steps, so that what is of the third order cancels
+		near, far := (move(step)-move(-step))/(2*step), (move(2*step)-move(-2*step))/(4*step)
+		if d := (4*near - far) / 3; math.Abs(d-length) > 0.01*length+1e-4 {
+			t.Errorf("%s: %s: the difference is %v, the gradient says %v", name, p.Name, d, length)
+		}
+		copy(p.Values, from)
 	}
 }
 
