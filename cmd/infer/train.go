@@ -34,6 +34,14 @@ type trainCommand struct {
 	words      int
 	length     int
 	steps      int
+	backboneFlags
+}
+
+// training is what is trained, with what texts, and how it is written.
+type training struct {
+	recipe train.Recipe
+	source train.Source
+	write  func(m *train.Model, path string, e train.Export) error
 }
 
 // trainResult is what train --json prints.
@@ -84,23 +92,29 @@ func newTrain(a *app) *cobra.Command {
 	c := &trainCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "train RECIPE --out FILE",
-		Short: "Train a small model",
+		Short: "Train a small model, or a memory for a model",
 		Long: "train makes a small model that reads and answers questions about stories of a small language, which it invents as it\n" +
 			"goes, or, with --text, one that goes on with texts like a file's. The recipes are\n" + recipeList() +
+			"With -m FILE, recipe " + adapterRecipe + " trains a memory for a model that stays as it is: it is written by itself, and used by\n" +
+			"--adapter beside the model.\n" +
 			"The loss of each step is written to FILE.csv. What is interrupted is kept in FILE.checkpoint: the same command goes on\n" +
 			"from there, and comes to the same model as if it had never stopped.",
 		Example: "  infer train base --out base.gguf --seed 1\n" +
-			"  infer train base --text book.txt --vocab 2048 --out book.gguf",
+			"  infer train base --text book.txt --vocab 2048 --out book.gguf\n" +
+			"  infer train adapter -m model.gguf --memory fifo --text book.txt --out memory.gguf",
 		Args: exactly("RECIPE"),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return recipeNames(), cobra.ShellCompDirectiveNoFileComp
+			return append(recipeNames(), adapterRecipe), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := c.backboneFlags.check(cmd.Flags(), args[0]); err != nil {
+				return err
+			}
 			for _, flag := range []string{"vocab", "length", "steps"} {
-				if c.text == "" && cmd.Flags().Changed(flag) {
+				if c.text == "" && c.path == "" && cmd.Flags().Changed(flag) {
 					return usagef("--%s is for training with --text", flag)
 				}
 			}
@@ -117,10 +131,11 @@ func newTrain(a *app) *cobra.Command {
 		set.Uint64VarP(&c.seed, "seed", "s", 1, "same `seed`, same model")
 		set.StringVar(&c.text, "text", "", "`file` of text to train with, in place of stories; its end is held out for examinations")
 		set.IntVar(&c.words, "vocab", 1024, "with --text: `number` of tokens of the byte-level BPE that is learned from it")
-		set.IntVar(&c.length, "length", 256, "with --text: `number` of tokens of the pieces")
-		set.IntVar(&c.steps, "steps", 3000, "with --text: `number` of steps, of about 2,048 tokens each")
+		set.IntVar(&c.length, "length", 256, "with --text or -m: `number` of tokens of the pieces")
+		set.IntVar(&c.steps, "steps", 3000, "with --text or -m: `number` of steps, of about 2,048 tokens each")
 		set.StringVar(&c.cpu, "cpu", "", "`kernels` to compute with, by name (generic: plain Go); default: $MNEME_CPU, else the fastest")
 	})
+	c.backboneFlags.add(cmd)
 	cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(exportable(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -158,9 +173,11 @@ func parseExportable(name string) (quant.Type, error) {
 }
 
 func (c *trainCommand) run(ctx context.Context, name string) error {
-	recipe, err := train.LookupRecipe(name)
-	if err != nil {
-		return usageError{err}
+	own := name != adapterRecipe
+	if own {
+		if _, err := lookupRecipe(name); err != nil {
+			return err
+		}
 	}
 	kind, err := parseExportable(c.kind)
 	if err != nil {
@@ -187,15 +204,19 @@ func (c *trainCommand) run(ctx context.Context, name string) error {
 	}
 	team := kernels.NewTeam(c.threads)
 	defer team.Close()
-	source, recipe, err := c.source(ctx, recipe)
+	prepare := c.adapter
+	if own {
+		prepare = func() (training, error) { return c.ownModel(ctx, name) }
+	}
+	t, err := prepare()
 	if err != nil {
 		return err
 	}
-	model, report, err := c.train(ctx, train.Compute{Impl: impl, Team: team}, recipe, source)
+	model, report, err := c.train(ctx, train.Compute{Impl: impl, Team: team}, t.recipe, t.source)
 	if err != nil {
 		return err
 	}
-	if err := model.Write(c.out, train.Export{Name: "mneme " + recipe.Name, Type: kind, Context: recipe.Context(), Source: source}); err != nil {
+	if err := t.write(model, c.out, train.Export{Name: "mneme " + t.recipe.Name, Type: kind, Context: t.recipe.Context(), Source: t.source}); err != nil {
 		return err
 	}
 	if err := os.Remove(c.checkpoint); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -206,7 +227,7 @@ func (c *trainCommand) run(ctx context.Context, name string) error {
 
 // checkFiles finds out what would otherwise show after long work: that a file cannot be there, or is to be two things.
 func (c *trainCommand) checkFiles() error {
-	files := []struct{ flag, path string }{{"--out", c.out}, {"--checkpoint", c.checkpoint}, {"--log", c.log}, {"--text", c.text}}
+	files := []struct{ flag, path string }{{"--out", c.out}, {"--checkpoint", c.checkpoint}, {"--log", c.log}, {"--text", c.text}, {"-m", c.path}}
 	for i, f := range files {
 		if f.path == "" {
 			continue
@@ -238,21 +259,21 @@ func samePath(a, b string) bool {
 	return errA == nil && errB == nil && absA == absB
 }
 
-// source is what texts are made of, and the recipe for them.
-func (c *trainCommand) source(ctx context.Context, recipe train.Recipe) (train.Source, train.Recipe, error) {
-	if c.text == "" {
-		return train.Stories{}, recipe, nil
+// ownModel is the training of a model of its own.
+func (c *trainCommand) ownModel(ctx context.Context, name string) (t training, err error) {
+	t.source, t.write = train.Stories{}, (*train.Model).Write
+	if t.recipe, err = lookupRecipe(name); err != nil || c.text == "" {
+		return t, err
 	}
 	data, err := os.ReadFile(c.text)
 	if err != nil {
-		return nil, recipe, err
+		return t, err
 	}
-	text, err := train.NewText(ctx, string(data), c.words)
-	if err != nil {
-		return nil, recipe, fmt.Errorf("%s: %w", c.text, err)
+	if t.source, err = train.NewText(ctx, string(data), c.words); err != nil {
+		return t, fmt.Errorf("%s: %w", c.text, err)
 	}
-	recipe, err = recipe.OnText(c.length, c.steps)
-	return text, recipe, err
+	t.recipe, err = t.recipe.OnText(c.length, c.steps)
+	return t, err
 }
 
 func (c *trainCommand) train(ctx context.Context, compute train.Compute, recipe train.Recipe, source train.Source) (*train.Model, train.Report, error) {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,9 +61,44 @@ func TestTrain(t *testing.T) {
 	succeed(t, "run", "-m", out, "-p", "three four", "-n", "3")
 }
 
+func TestTrainAdapter(t *testing.T) {
+	base, text, dir := tinyModel(t), aRhyme(t), t.TempDir()
+	before, err := os.ReadFile(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"fifo", "neural"} {
+		out, again := filepath.Join(dir, kind+".gguf"), filepath.Join(dir, kind+" again.gguf")
+		args := []string{"train", "adapter", "-m", base, "--memory", kind, "--text", text, "--window", "16", "--length", "48", "--steps", "3", "--layers", "1,0", "--type", "F32"}
+		r := decode[trainResult](t, succeed(t, append(args, "--out", out, "--json")...))
+		if r.Recipe != "adapter "+kind || r.Steps != 3 || len(r.Stages) != 2 || r.Stages[1].Zeroed == nil || !(r.Stages[1].Exam.Loss < r.Stages[1].Zeroed.Loss) {
+			t.Errorf("%+v", r)
+		}
+		succeed(t, append(args, "--out", again, "--threads", "1")...)
+		first, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if second, err := os.ReadFile(again); err != nil || string(first) != string(second) {
+			t.Errorf("%s: another number of threads makes another adapter (%v)", kind, err)
+		}
+		f, err := weights.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if layers, _ := f.Metadata().Int32s("mneme.memory." + kind + ".layers"); !slices.Equal(layers, []int32{0, 1}) {
+			t.Errorf("memories in layers %v", layers)
+		}
+	}
+	if after, err := os.ReadFile(base); err != nil || string(after) != string(before) {
+		t.Errorf("the model was changed (%v)", err)
+	}
+}
+
 func TestTrainFails(t *testing.T) {
 	dir := t.TempDir()
-	out, rhyme := filepath.Join(dir, "out.gguf"), aRhyme(t)
+	out, rhyme, tiny := filepath.Join(dir, "out.gguf"), aRhyme(t), tinyModel(t)
 	for _, c := range []struct {
 		args []string
 		say  string
@@ -88,6 +124,16 @@ func TestTrainFails(t *testing.T) {
 		{[]string{"train", "base", "--out", out, "--text", rhyme, "--length", "9223372036854775807"}, "16777216 tokens", exitFailure},
 		{[]string{"train", "base", "--out", out, "--text", rhyme, "--length", "16000000"}, "held out", exitFailure},
 		{[]string{"train", "landmark", "--out", out, "--text", rhyme}, "landmark", exitFailure},
+		{[]string{"train", "adapter", "--out", out}, "-m FILE", exitUsage},
+		{[]string{"train", "adapter", "--out", out, "-m", tiny}, "--text FILE", exitUsage},
+		{[]string{"train", "adapter", "--out", out, "-m", tiny, "--text", rhyme, "--vocab", "300"}, "--vocab", exitUsage},
+		{[]string{"train", "adapter", "--out", out, "-m", tiny, "--text", rhyme, "--layers", "0,2"}, "of the 2 that", exitUsage},
+		{[]string{"train", "adapter", "--out", out, "-m", tiny, "--text", rhyme, "--memory", "elephant"}, "elephant", exitUsage},
+		{[]string{"train", "adapter", "--out", out, "-m", tiny, "--text", rhyme, "--length", "16"}, "nothing is to be remembered", exitFailure},
+		{[]string{"train", "adapter", "--out", tiny, "-m", tiny, "--text", rhyme}, "--out and -m name the same file", exitUsage},
+		{[]string{"train", "adapter", "--out", out, "-m", filepath.Join(dir, "none"), "--text", rhyme}, "none", exitFailure},
+		{[]string{"train", "base", "--out", out, "-m", tiny}, "recipe base trains a model of its own", exitUsage},
+		{[]string{"train", "base", "--out", out, "--window", "3"}, "--window is for recipe adapter", exitUsage},
 	} {
 		refused(t, infer(c.args...), c.code, c.say, c.args)
 	}
