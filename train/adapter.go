@@ -84,8 +84,11 @@ func (s *Shape) checkBackbone() error {
 	return s.checkMemories()
 }
 
-// onBackbone adds what is learned on a backbone: what its memory has, with W_o zero.
+// onBackbone adds what is learned on a backbone: its own parameters, if they are, and what its memory has, with W_o zero.
 func (m *Model) onBackbone(seed uint64, matrix func(name string, out, in int, deviation float64), norm func(name string)) {
+	if m.Shape.Tuned {
+		m.tuned()
+	}
 	m.newNeural(seed)
 	for l := range m.Shape.Layers {
 		if m.Shape.Neural.has(l) {

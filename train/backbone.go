@@ -120,8 +120,9 @@ func (b *Backbone) shape() Shape {
 }
 
 // sight is what queries of a layer see where the shape has them see so much: windows of the layer's own stay if they are smaller.
+// Beside landmarks there are none that are shorter than texts (see [Tuning.Recipe]).
 func (b *Backbone) sight(layer int, s Sight) Sight {
-	if w := b.window(layer); w > 0 && (s.Window == 0 || w < s.Window) {
+	if w := b.window(layer); w > 0 && s.Landmark == 0 && (s.Window == 0 || w < s.Window) {
 		s.Window = w
 	}
 	return s

@@ -21,11 +21,23 @@ func synthetic(t testing.TB, shape string) (path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path = filepath.Join(t.TempDir(), shape+".gguf")
+	return writeShape(t, s)
+}
+
+func writeShape(t testing.TB, s synth.Shape) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), s.Name+".gguf")
 	if err := synth.Write(t.Context(), path, s, quant.F32, 1, nil); err != nil {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// smallLlama is one with heads of eight values.
+func smallLlama(t testing.TB) string {
+	return writeShape(t, synth.Shape{
+		Name: "llama", Arch: "llama", Layers: 2, Embedding: 32, FeedForward: 48, Heads: 4, KVHeads: 2, Vocab: 300, Context: 256, RopeBase: 1e4, NormEps: 1e-6,
+	})
 }
 
 // changed writes a model with other metadata, and vectors besides.
@@ -125,14 +137,14 @@ func TestBackbonesAreTheEngines(t *testing.T) {
 		}
 		return f
 	}
-	llama, phi3 := synthetic(t, "llama-tiny"), synthetic(t, "phi3-tiny")
+	llama, phi3 := smallLlama(t), synthetic(t, "phi3-tiny")
 	files := map[string]string{
 		"linear": changed(t, llama, map[string]any{"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": float32(3)}, nil),
 		"yarn": changed(t, llama, map[string]any{
 			"llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": float32(4), "llama.rope.scaling.original_context_length": uint32(64), "llama.rope.scaling.attn_factor": float32(1.1),
 		}, nil),
-		"factors, half of a head, biases": changed(t, llama, map[string]any{"llama.rope.dimension_count": uint32(16)}, map[string][]float32{
-			"rope_freqs.weight": factors(8), "blk.0.attn_q.bias": factors(256), "blk.1.attn_k.bias": factors(64), "blk.1.ffn_up.bias": factors(512), "blk.0.attn_output.bias": factors(256),
+		"factors, half of a head, biases": changed(t, llama, map[string]any{"llama.rope.dimension_count": uint32(4)}, map[string][]float32{
+			"rope_freqs.weight": factors(2), "blk.0.attn_q.bias": factors(32), "blk.1.attn_k.bias": factors(16), "blk.1.ffn_up.bias": factors(48), "blk.0.attn_output.bias": factors(32),
 		}),
 		"short factors": changed(t, phi3, map[string]any{"phi3.rope.scaling.original_context_length": uint32(256)},
 			map[string][]float32{"rope_factors_short.weight": factors(8), "rope_factors_long.weight": factors(9)[1:]}),

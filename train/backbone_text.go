@@ -25,6 +25,7 @@ func (b *Backbone) Text(text string) (*Text, error) {
 const (
 	keyTokens    = "tokenizer.ggml.tokens"
 	keyKinds     = "tokenizer.ggml.token_type"
+	keyScores    = "tokenizer.ggml.scores"
 	wordsOfFiles = "tokenizer." // what all keys begin with that are about words
 )
 

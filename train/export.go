@@ -80,23 +80,34 @@ func (m *Model) write(path string, md *weights.Metadata, matrices quant.Type) (e
 
 // tensors are the parameter's in the file: those that hold several for a product of all at once are taken apart.
 func (p *Param) tensors(s Shape) []Param {
+	shared := 1 // heads of queries for one of keys
+	if s.Backbone != nil {
+		shared = s.Backbone.config.Heads / s.Backbone.config.KVHeads
+	}
 	for _, packed := range []struct {
-		name  string
-		parts []string
+		name   string
+		parts  []string
+		shares []int // of the rows
 	}{
-		{"attn_qkv.", []string{"attn_q.", "attn_k.", "attn_v."}}, {"ffn_gate_up.", []string{"ffn_gate.", "ffn_up."}},
-		{"mem_qkv.", []string{"mem_q.", "mem_k.", "mem_v."}},
+		{"attn_qkv.", []string{"attn_q.", "attn_k.", "attn_v."}, []int{shared, 1, 1}},
+		{"ffn_gate_up.", []string{"ffn_gate.", "ffn_up."}, []int{1, 1}},
+		{"mem_qkv.", []string{"mem_q.", "mem_k.", "mem_v."}, []int{1, 1, 1}},
 	} {
 		before, after, found := strings.Cut(p.Name, packed.name)
 		if !found {
 			continue
 		}
-		shape := slices.Clone(p.Shape)
-		shape[0] /= len(packed.parts)
-		n := len(p.Values) / len(packed.parts)
+		all := 0
+		for _, n := range packed.shares {
+			all += n
+		}
 		var list []Param
-		for i, part := range packed.parts {
-			list = append(list, Param{Name: before + part + after, Shape: shape, Values: p.Values[i*n : (i+1)*n]})
+		for values, i := p.Values, 0; i < len(packed.parts); i++ {
+			n := packed.shares[i]
+			shape := slices.Clone(p.Shape)
+			shape[0] = shape[0] / all * n
+			list = append(list, Param{Name: before + packed.parts[i] + after, Shape: shape, Values: values[:len(p.Values)/all*n]})
+			values = values[len(p.Values)/all*n:]
 		}
 		return list
 	}

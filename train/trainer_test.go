@@ -78,13 +78,13 @@ func TestGradientsOfTheModel(t *testing.T) {
 			}
 			stir(m)
 			texts := tales.New(seeded(1))
-			gradientsAreDifferences(t, c.Impl.Name+", "+name, c, m, []tales.Document{texts.Echo(40), texts.Pairs(40, false)})
+			gradientsAreDifferences(t, c.Impl.Name+", "+name, c, m, 0.02, []tales.Document{texts.Echo(40), texts.Pairs(40, false)})
 		}
 	}
 }
 
-// gradientsAreDifferences steps along the gradient of each parameter.
-func gradientsAreDifferences(t *testing.T, name string, c Compute, m *Model, documents []tales.Document) {
+// gradientsAreDifferences takes steps of a length along the gradient of each parameter.
+func gradientsAreDifferences(t *testing.T, name string, c Compute, m *Model, step float64, documents []tales.Document) {
 	t.Helper()
 	trainer, err := NewTrainer(c, m, len(documents), len(documents[0].Tokens))
 	if err != nil {
@@ -116,7 +116,6 @@ func gradientsAreDifferences(t *testing.T, name string, c Compute, m *Model, doc
 			t.Errorf("%s: %s has no gradient", name, p.Name)
 			continue
 		}
-		const step = 0.02
 		move := func(by float64) float64 {
 			for j, g := range grads[i] {
 				p.Values[j] = from[j] + float32(by*float64(g)/length)

@@ -96,12 +96,13 @@ func newTrain(a *app) *cobra.Command {
 		Long: "train makes a small model that reads and answers questions about stories of a small language, which it invents as it\n" +
 			"goes, or, with --text, one that goes on with texts like a file's. The recipes are\n" + recipeList() +
 			"With -m FILE, recipe " + adapterRecipe + " trains a memory for a model that stays as it is: it is written by itself, and used by\n" +
-			"--adapter beside the model.\n" +
+			"--adapter beside the model. Recipe " + landmarkRecipe + " goes on training all of the model then, with landmarks in its texts.\n" +
 			"The loss of each step is written to FILE.csv. What is interrupted is kept in FILE.checkpoint: the same command goes on\n" +
 			"from there, and comes to the same model as if it had never stopped.",
 		Example: "  infer train base --out base.gguf --seed 1\n" +
 			"  infer train base --text book.txt --vocab 2048 --out book.gguf\n" +
-			"  infer train adapter -m model.gguf --memory fifo --text book.txt --out memory.gguf",
+			"  infer train adapter -m model.gguf --memory fifo --text book.txt --out memory.gguf\n" +
+			"  infer train landmark -m model.gguf --text book.txt --out landmarks.gguf",
 		Args: exactly("RECIPE"),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
@@ -173,11 +174,9 @@ func parseExportable(name string) (quant.Type, error) {
 }
 
 func (c *trainCommand) run(ctx context.Context, name string) error {
-	own := name != adapterRecipe
-	if own {
-		if _, err := lookupRecipe(name); err != nil {
-			return err
-		}
+	prepare, err := c.preparation(ctx, name)
+	if err != nil {
+		return err
 	}
 	kind, err := parseExportable(c.kind)
 	if err != nil {
@@ -204,10 +203,6 @@ func (c *trainCommand) run(ctx context.Context, name string) error {
 	}
 	team := kernels.NewTeam(c.threads)
 	defer team.Close()
-	prepare := c.adapter
-	if own {
-		prepare = func() (training, error) { return c.ownModel(ctx, name) }
-	}
 	t, err := prepare()
 	if err != nil {
 		return err
@@ -257,6 +252,18 @@ func samePath(a, b string) bool {
 	absA, errA := filepath.Abs(a)
 	absB, errB := filepath.Abs(b)
 	return errA == nil && errB == nil && absA == absB
+}
+
+// preparation returns what finds out what a recipe's training is.
+func (c *trainCommand) preparation(ctx context.Context, name string) (func() (training, error), error) {
+	switch {
+	case name == adapterRecipe:
+		return c.adapter, nil
+	case c.path != "":
+		return c.landmarks, nil
+	}
+	_, err := lookupRecipe(name)
+	return func() (training, error) { return c.ownModel(ctx, name) }, err
 }
 
 // ownModel is the training of a model of its own.

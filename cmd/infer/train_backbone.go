@@ -11,8 +11,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// adapterRecipe trains a memory on a model that is there.
-const adapterRecipe = "adapter"
+// Recipes for a model that is there: a memory on it, and all of it with landmarks, which is also one for a model of its own.
+const (
+	adapterRecipe  = "adapter"
+	landmarkRecipe = "landmark"
+)
+
+// tunedBlock is the number of tokens between the landmarks of a model that gets some, as recipe landmark has it.
+const tunedBlock = 16
 
 // backboneFlags say what is trained on a model that is there.
 type backboneFlags struct {
@@ -42,12 +48,12 @@ func (f *backboneFlags) check(flags *pflag.FlagSet, recipe string) error {
 	switch {
 	case recipe == adapterRecipe && f.path == "":
 		return errNoModel
-	case recipe == adapterRecipe && flags.Changed("vocab"):
-		return usagef("--vocab is for words that are learned from a text: an adapter's are those of its model")
+	case f.path != "" && recipe != adapterRecipe && recipe != landmarkRecipe:
+		return usagef("recipe %s trains a model of its own, not one that is there (-m)", recipe)
+	case f.path != "" && flags.Changed("vocab"):
+		return usagef("--vocab is for words that are learned from a text: here they are those of the model")
 	case recipe == adapterRecipe:
 		return nil
-	case f.path != "":
-		return usagef("recipe %s trains a model of its own, not one that is there (-m)", recipe)
 	}
 	for _, flag := range onlyAdapter {
 		if flags.Changed(flag) {
@@ -69,6 +75,17 @@ func (c *trainCommand) adapter() (t training, err error) {
 	layers := slices.Compact(slices.Sorted(slices.Values(c.layers)))
 	t.recipe, err = train.Adapter{Memory: c.memory.value, Layers: layers, Window: c.window}.Recipe(b, course)
 	t.write = (*train.Model).WriteAdapter
+	return t, err
+}
+
+// landmarks is the training of a whole model.
+func (c *trainCommand) landmarks() (t training, err error) {
+	b, course, err := c.openBackbone(&t)
+	if err != nil {
+		return t, err
+	}
+	t.recipe, err = train.Tuning{Block: tunedBlock}.Recipe(b, course)
+	t.write = (*train.Model).WriteTuned
 	return t, err
 }
 
