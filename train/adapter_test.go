@@ -84,14 +84,14 @@ func TestAdaptersBeginAsTheirBackbone(t *testing.T) {
 func TestGradientsOfAdapters(t *testing.T) {
 	all := computes(t)
 	b := backboneOf(t, synthetic(t, "gemma2-tiny"))
-	tokens := someTokens(60, b.config.Vocabulary)
+	tokens := someTokens(80, b.config.Vocabulary)
 	for _, a := range adapters(2) {
 		m := awake(adapted(t, b, a))
 		stir(m)
 		if m.Shape.Fifo != nil {
 			m.Shape.Fifo.Detach = false
 		}
-		gradientsAreDifferences(t, a.Memory, all[len(all)-1], m, 0.02, []tales.Document{{Tokens: tokens[:30]}, {Tokens: tokens[30:]}})
+		gradientsAreDifferences(t, a.Memory, all[len(all)-1], m, 0.02, []tales.Document{{Tokens: tokens[:40]}, {Tokens: tokens[40:]}})
 	}
 }
 
