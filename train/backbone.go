@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mneme-lm/mneme"
+	"github.com/mneme-lm/mneme/internal/sysmem"
 	"github.com/mneme-lm/mneme/model"
 	"github.com/mneme-lm/mneme/tokenizer"
 	"github.com/mneme-lm/mneme/weights"
@@ -23,6 +24,7 @@ type Backbone struct {
 	factors   ropeFactors
 	metadata  *weights.Metadata
 	tokenizer *tokenizer.Tokenizer // nil: it has none
+	bytes     int64                // of the weights
 }
 
 // headWeights are those of the norms of a layer's queries and keys.
@@ -47,11 +49,28 @@ func OpenBackbone(path string) (b *Backbone, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	for _, t := range f.Tensors() {
+		b.bytes += 4 * int64(t.Elements())
+	}
+	if err := b.fits(1); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	r := &tensorReader{file: f, b: b}
 	if r.read(); r.err != nil {
 		return nil, fmt.Errorf("%s: %w", path, r.err)
 	}
 	return b, nil
+}
+
+// available is how much memory there is to spare, if that is known.
+var available = sysmem.Available
+
+// fits returns an error if there is no memory for the weights as float32, so many times.
+func (b *Backbone) fits(times int64) error {
+	if free, known := available(); known && b.bytes > free/times {
+		return fmt.Errorf("train: the model's weights take %d MiB as float32, %d times, and %d MiB are available: %w", b.bytes>>20, times, free>>20, mneme.ErrMemory)
+	}
+	return nil
 }
 
 // Architecture is what the file calls it.

@@ -2,6 +2,7 @@ package train
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"path/filepath"
 	"strings"
@@ -188,5 +189,18 @@ func TestBackbonesAreRefused(t *testing.T) {
 		if _, err := OpenBackbone(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want an error that says %q", err, want)
 		}
+	}
+	b := backboneOf(t, tiny)
+	defer func(was func() (int64, bool)) { available = was }(available)
+	available = func() (int64, bool) { return 2 * b.bytes, true }
+	if _, err := OpenBackbone(tiny); err != nil {
+		t.Error(err)
+	}
+	if _, err := (Tuning{Block: 16}).Recipe(b, Course{Length: 20, Steps: 1}); !errors.Is(err, mneme.ErrMemory) {
+		t.Errorf("got %v, want one of memory", err)
+	}
+	available = func() (int64, bool) { return b.bytes - 1, true }
+	if _, err := OpenBackbone(tiny); !errors.Is(err, mneme.ErrMemory) {
+		t.Errorf("got %v, want one of memory", err)
 	}
 }

@@ -217,8 +217,11 @@ func (s Shape) describeFifo(set func(key string, value any) error) error {
 	}
 	f, c := s.Fifo, s.fifoConfig()
 	const prefix = "mneme.memory.fifo."
-	err := errors.Join(
-		set("mneme.memory.kind", "fifo"), set(prefix+"layers", numbers(f.Layers)),
+	err := errors.Join(set("mneme.memory.kind", "fifo"), set(prefix+"layers", numbers(f.Layers)))
+	if s.Backbone == nil {
+		err = errors.Join(err, set(prefix+"window", uint32(f.Window)))
+	}
+	err = errors.Join(err,
 		set(prefix+"slots", uint32(c.Slots)), set(prefix+"chunk_slots", uint32(c.PerChunk)), set(prefix+"head_count", uint32(c.Heads)),
 		set(prefix+"scale", c.Scale), set(prefix+"gate", c.Gate.String()), set(prefix+"pooling", c.Pooling.String()),
 		set(prefix+"previous", c.Previous.String()),
@@ -226,7 +229,7 @@ func (s Shape) describeFifo(set func(key string, value any) error) error {
 	if s.Backbone != nil {
 		return errors.Join(err, set(prefix+"chunk", uint32(c.Chunk)), set(prefix+"head_length", uint32(c.HeadDim)))
 	}
-	return errors.Join(err, set(prefix+"window", uint32(f.Window)), set(prefix+"renormalize", f.Renormalize))
+	return errors.Join(err, set(prefix+"renormalize", f.Renormalize))
 }
 
 func (s Shape) describeNeural(set func(key string, value any) error) error {

@@ -22,9 +22,15 @@ var tunable = []string{"llama", "mneme", "phi3", "qwen2"}
 // tuneRate is what models are trained on with: a smaller one than those that begin with nothing.
 const tuneRate = 5e-4
 
+// tunedCopies is what training takes in place of a weight: the weight, its gradient, and two means of that.
+const tunedCopies = 4
+
 // Recipe is how a backbone is trained on.
 func (t Tuning) Recipe(b *Backbone, c Course) (r Recipe, err error) {
 	if err := b.checkTunable(); err != nil {
+		return r, err
+	}
+	if err := b.fits(tunedCopies); err != nil {
 		return r, err
 	}
 	s := b.shape()
