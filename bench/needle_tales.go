@@ -20,7 +20,8 @@ type Grid struct {
 	Seed    uint64    // same seed, same texts
 }
 
-// DefaultFacts is how many facts of the kind that is asked for a text has unless it is said otherwise.
+// DefaultFacts is how many facts a text has unless it is said otherwise: the one that is asked for, and others, half of them of its
+// kind.
 const DefaultFacts = 5
 
 // Tales are texts of the small language that models are trained with in package train: stories with facts in them, of which one
@@ -66,7 +67,7 @@ func (g *Grid) random(p Place) *rand.Rand {
 	return rand.New(rand.NewChaCha8(sha256.Sum256(fmt.Appendf(nil, "needle %d %d %g %d", g.Seed, p.Length, p.Depth, p.Trial))))
 }
 
-// NewTales makes texts for a model that has the words of the language, each with so many facts of the kind that is asked for.
+// NewTales makes texts for a model that has the words of the language, each with so many facts, half of them of the kind that is asked for.
 // The kinds take turns.
 func NewTales(m *mneme.Model, g Grid, facts int) (*Tales, error) {
 	t := &Tales{grid: g, facts: facts}

@@ -45,7 +45,7 @@ func speaker(t testing.TB) *mneme.Model {
 			md.Delete(key)
 		}
 	}
-	roles := convert.WordRoles{Padding: tales.Pad, Begin: tales.Begin, Landmark: tales.Landmark, Unknown: tales.Unknown, End: -1}
+	roles := convert.WordRoles{Padding: tales.Pad, Begin: tales.Begin, Landmark: tales.Landmark, Unknown: tales.Unknown, End: tales.End}
 	if err := convert.SetWords(md, tales.Words(), roles); err != nil {
 		t.Fatal(err)
 	}

@@ -50,6 +50,7 @@ func prototypeOfTitans(t *testing.T) *Model {
 	}
 	defer f.Close()
 	s := Small(262)
+	s.RoPEBase = 1e4
 	s.Sight, s.Neural = Sight{Window: 64}, SmallNeural()
 	m, err := NewModel(s, 1)
 	if err != nil {

@@ -86,6 +86,7 @@ func logitsOf(t *testing.T, c Compute, m *Model, tokens []int) [][]float32 {
 // The trained prototypes give the logits that the program gave which trained them.
 func TestPrototypes(t *testing.T) {
 	base := Small(262)
+	base.RoPEBase = 1e4
 	landmark, remembers := base, base
 	landmark.Landmark = Landmark{Block: 16, Token: 2}
 	remembers.Fifo = NewFifo(2, 3)
