@@ -95,11 +95,7 @@ func (g *Generator) alike() *Generator {
 		if list == &own.names {
 			continue
 		}
-		var few []string
-		for _, i := range g.r.Perm(len(*list))[:3] {
-			few = append(few, (*list)[i])
-		}
-		*list = few
+		*list = g.few(*list, 3)
 	}
 	return &own
 }
@@ -243,7 +239,8 @@ func (g *Generator) Echo(length int) Document {
 
 // Pairs returns a document of length tokens: keys, which are names or things, with a word each, then the keys in another order, whose
 // words are answers. Near, a key's word is next to it; else up to three others stand between, as in sentences, where what is
-// looked for is not next to what it is found by: see link.
+// looked for is not next to what it is found by: see link. And then, in half of the lists, keys have several words each, of a
+// few that all keys share, so that which one comes next follows from the key alone.
 func (g *Generator) Pairs(length int, near bool) Document {
 	d, songs := Document{Tokens: []int{Begin}}, g.songs()
 	for len(d.Tokens) < length {
@@ -253,21 +250,35 @@ func (g *Generator) Pairs(length int, near bool) Document {
 		}
 		which := g.r.Perm(len(keys))[:2+g.r.IntN(7)]
 		var says, asks link
+		values, most := songs, 1
 		if !near {
 			says, asks = g.link(2), g.link(3)
+			if g.r.IntN(2) == 0 {
+				values, most = g.few(songs, 3+g.r.IntN(3)), 4
+			}
 		}
-		has := map[int]int{}
+		has := map[int][]int{}
 		for _, i := range which {
-			has[i] = ids[g.pick(songs)]
-			d.Tokens = append(says.appendTo(append(d.Tokens, ids[keys[i]]), g, noise), has[i])
+			for range 1 + g.r.IntN(most) {
+				has[i] = append(has[i], ids[g.pick(values)])
+			}
+			d.Tokens = append(says.appendTo(append(d.Tokens, ids[keys[i]]), g, noise), has[i]...)
 		}
 		g.r.Shuffle(len(which), func(i, j int) { which[i], which[j] = which[j], which[i] })
 		for _, i := range which {
-			d.Tokens = append(asks.appendTo(append(d.Tokens, ids[keys[i]]), g, noise), has[i])
-			d.Answers = append(d.Answers, Span{len(d.Tokens) - 1, len(d.Tokens)})
+			d.Tokens = append(asks.appendTo(append(d.Tokens, ids[keys[i]]), g, noise), has[i]...)
+			d.Answers = append(d.Answers, Span{len(d.Tokens) - len(has[i]), len(d.Tokens)})
 		}
 	}
 	return d.cut(length)
+}
+
+// few returns so many of some words.
+func (g *Generator) few(from []string, n int) (words []string) {
+	for _, i := range g.r.Perm(len(from))[:n] {
+		words = append(words, from[i])
+	}
+	return words
 }
 
 // link is the words between a key and its word: the same ones throughout a list, or any of the noise where there is none.
