@@ -97,7 +97,7 @@ func Needle(ctx context.Context, m *mneme.Model, h Haystacks, o NeedleOptions) (
 	if err := r.run(ctx); err != nil {
 		return nil, fmt.Errorf("bench: needle: %w", err)
 	}
-	return r.result()
+	return r.result(), nil
 }
 
 // needleRun is one measurement.

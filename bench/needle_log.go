@@ -77,13 +77,13 @@ func OpenNeedleLog(path string, settings []Setting) (*NeedleLog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if good < len(data) {
+		if err := os.Truncate(path, int64(good)); err != nil {
+			return nil, err
+		}
+	}
 	if l.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0); err != nil {
 		return nil, err
-	}
-	if good < len(data) {
-		if err := l.file.Truncate(int64(good)); err != nil {
-			return nil, errors.Join(err, l.file.Close())
-		}
 	}
 	return l, nil
 }

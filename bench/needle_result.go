@@ -33,7 +33,7 @@ type NeedleCell struct {
 	Depth  float64 `json:"depth"`
 	NeedleCount
 	Failed int                    `json:"failed"` // questions that could not be answered, of those that are not right
-	Types  map[string]NeedleCount `json:"types"`
+	Types  map[string]NeedleCount `json:"types"`  // of those that have one
 	Memory NeedleMemory           `json:"memory"` // the most of each, of any text
 }
 
@@ -64,24 +64,19 @@ type NeedleFailure struct {
 }
 
 // result counts what came out.
-func (r *needleRun) result() (*NeedleResult, error) {
+func (r *needleRun) result() *NeedleResult {
 	out := &NeedleResult{Pass: r.options.Pass, Types: map[string]NeedleCount{}, Tokens: r.total, Elapsed: r.elapsed, Resumed: len(r.places) - len(r.todo)}
-	cells := map[Place]*NeedleCell{}
+	cells := map[placeKey]*NeedleCell{}
 	for _, t := range r.trials {
-		at := Place{Length: t.Length, Depth: t.Depth}
-		c := cells[at]
-		if c == nil {
-			c = &NeedleCell{Length: t.Length, Depth: t.Depth, Types: map[string]NeedleCount{}}
-			cells[at] = c
+		at := placeKey{length: t.Length, depth: t.Depth}
+		if cells[at] == nil {
+			cells[at] = &NeedleCell{Length: t.Length, Depth: t.Depth, Types: map[string]NeedleCount{}}
 		}
-		c.add(t)
-		for _, counts := range []map[string]NeedleCount{c.Types, out.Types} {
-			n := counts[t.Type]
+		cells[at].count(t)
+		if n := out.Types[t.Type]; t.Type != "" {
 			n.add(t)
-			counts[t.Type] = n
+			out.Types[t.Type] = n
 		}
-		c.Failed += t.Asked - len(t.Answers)
-		c.Memory = c.Memory.most(t.Memory)
 		out.BeyondTrained = max(out.BeyondTrained, t.BeyondTrained)
 	}
 	for _, c := range slices.SortedFunc(maps.Values(cells), func(a, b *NeedleCell) int {
@@ -91,7 +86,18 @@ func (r *needleRun) result() (*NeedleResult, error) {
 	}
 	out.EffectiveContext = effectiveContext(out.Cells, r.options.Pass)
 	out.Failures = failures(r.trials)
-	return out, nil
+	return out
+}
+
+// count adds a trial to the cell.
+func (c *NeedleCell) count(t *NeedleTrial) {
+	c.add(t)
+	if n := c.Types[t.Type]; t.Type != "" {
+		n.add(t)
+		c.Types[t.Type] = n
+	}
+	c.Failed += t.Asked - len(t.Answers)
+	c.Memory = c.Memory.most(t.Memory)
 }
 
 func (m NeedleMemory) most(other NeedleMemory) NeedleMemory {
@@ -103,27 +109,16 @@ func (m NeedleMemory) most(other NeedleMemory) NeedleMemory {
 
 // effectiveContext is the largest length up to which every cell is answered, of cells by length.
 func effectiveContext(cells []NeedleCell, pass float64) (length int) {
-	for i := range cells {
-		c := &cells[i]
-		if !answered(c.Correct, c.Trials, pass) {
-			if c.Length == length { // a shallower cell of the same length was answered
-				return before(cells[:i], length)
+	for len(cells) > 0 {
+		n := 0
+		for ; n < len(cells) && cells[n].Length == cells[0].Length; n++ {
+			if !answered(cells[n].Correct, cells[n].Trials, pass) {
+				return length
 			}
-			return length
 		}
-		length = c.Length
+		length, cells = cells[0].Length, cells[n:]
 	}
 	return length
-}
-
-// before is the largest length of cells that is less than another one; 0: there is none.
-func before(cells []NeedleCell, than int) int {
-	for i := len(cells) - 1; i >= 0; i-- {
-		if cells[i].Length < than {
-			return cells[i].Length
-		}
-	}
-	return 0
 }
 
 // numbers are what may differ in messages that are otherwise the same: how much memory there was, at which token it happened.

@@ -30,6 +30,20 @@ func speaker(t testing.TB) *mneme.Model {
 		t.Fatal(err)
 	}
 	shape.Embedding, shape.FeedForward, shape.Heads, shape.KVHeads, shape.Context, shape.Vocab = 32, 32, 2, 2, 96, max(260, len(tales.Words()))
+	return changed(t, shape, func(md *weights.Metadata) error {
+		for _, key := range md.Keys() {
+			if strings.HasPrefix(key, "tokenizer.") {
+				md.Delete(key)
+			}
+		}
+		roles := convert.WordRoles{Padding: tales.Pad, Begin: tales.Begin, Landmark: tales.Landmark, Unknown: tales.Unknown, End: tales.End}
+		return convert.SetWords(md, tales.Words(), roles)
+	})
+}
+
+// changed opens a random model with other metadata.
+func changed(t testing.TB, shape synth.Shape, change func(md *weights.Metadata) error) *mneme.Model {
+	t.Helper()
 	from := filepath.Join(t.TempDir(), "random.gguf")
 	if err := synth.Write(t.Context(), from, shape, quant.F32, 1, nil); err != nil {
 		t.Fatal(err)
@@ -40,20 +54,14 @@ func speaker(t testing.TB) *mneme.Model {
 	}
 	defer f.Close()
 	md := f.Metadata().Clone()
-	for _, key := range md.Keys() {
-		if strings.HasPrefix(key, "tokenizer.") {
-			md.Delete(key)
-		}
-	}
-	roles := convert.WordRoles{Padding: tales.Pad, Begin: tales.Begin, Landmark: tales.Landmark, Unknown: tales.Unknown, End: tales.End}
-	if err := convert.SetWords(md, tales.Words(), roles); err != nil {
+	if err := change(md); err != nil {
 		t.Fatal(err)
 	}
 	var infos []weights.TensorInfo
 	for _, x := range f.Tensors() {
 		infos = append(infos, weights.TensorInfo{Name: x.Name, Type: x.Type, Shape: x.Shape})
 	}
-	to := filepath.Join(t.TempDir(), "words.gguf")
+	to := filepath.Join(t.TempDir(), "changed.gguf")
 	w, err := weights.Create(to, md, infos)
 	if err != nil {
 		t.Fatal(err)
@@ -234,6 +242,28 @@ func TestNeedleFailures(t *testing.T) {
 	}
 	if len(r.Failures) != 3 || r.EffectiveContext != 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A memory that diverges has the text count as not answered.
+func TestNeedleDiverged(t *testing.T) {
+	shape, err := synth.Lookup("mneme-lmm-tiny")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := changed(t, shape, func(md *weights.Metadata) error { return md.Set("mneme.memory.neural.step_max", float32(1e30)) })
+	x := make(texts, 3)
+	for i := range x {
+		x[i].Place, x[i].Haystack = Place{170, .5, i, ""}, Haystack{someTokens(160), []Question{{Tokens: []int32{int32(i)}, Answer: []int32{7}}}}
+	}
+	for _, o := range []NeedleOptions{{}, {Session: []mneme.SessionOption{mneme.WithMemory("none")}}} {
+		r := needle(t, m, x, o)
+		if o.Session == nil && (len(r.Failures) != 1 || r.Failures[0].Count != 3 || !strings.Contains(r.Failures[0].Message, "layer") || r.Cells[0].Failed != 3) {
+			t.Errorf("%+v", r)
+		}
+		if o.Session != nil && (len(r.Failures) != 0 || r.Cells[0].Failed != 0) {
+			t.Errorf("without what diverges: %+v", r)
+		}
 	}
 }
 
