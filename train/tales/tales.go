@@ -239,8 +239,8 @@ func (g *Generator) Echo(length int) Document {
 
 // Pairs returns a document of length tokens: keys, which are names or things, with a word each, then the keys in another order, whose
 // words are answers. Near, a key's word is next to it; else up to three others stand between, as in sentences, where what is
-// looked for is not next to what it is found by: see link. And then, in half of the lists, keys have several words each, of a
-// few that all keys share, so that which one comes next follows from the key alone.
+// looked for is not next to what it is found by: see link. In half of the lists, keys have several words each, of a few that all
+// keys share: which one comes next follows from the key alone, not from the words before.
 func (g *Generator) Pairs(length int, near bool) Document {
 	d, songs := Document{Tokens: []int{Begin}}, g.songs()
 	for len(d.Tokens) < length {
@@ -250,12 +250,12 @@ func (g *Generator) Pairs(length int, near bool) Document {
 		}
 		which := g.r.Perm(len(keys))[:2+g.r.IntN(7)]
 		var says, asks link
-		values, most := songs, 1
 		if !near {
 			says, asks = g.link(2), g.link(3)
-			if g.r.IntN(2) == 0 {
-				values, most = g.few(songs, 3+g.r.IntN(3)), 4
-			}
+		}
+		values, most := songs, 1
+		if g.r.IntN(2) == 0 {
+			values, most = g.few(songs, 3+g.r.IntN(3)), 6
 		}
 		has := map[int][]int{}
 		for _, i := range which {

@@ -129,7 +129,7 @@ func TestLists(t *testing.T) {
 			checkDocument(t, d, 64)
 			for _, s := range d.Answers {
 				for i := s.From; i < s.To; i++ {
-					if kind != 1 && !follows(d.Tokens[:i], d.Tokens[i]) || kind == 1 && !paired(d.Tokens[:i], d.Tokens[i]) {
+					if kind == 0 && !follows(d.Tokens[:i], d.Tokens[i]) || kind > 0 && !paired(d.Tokens[:i], d.Tokens[i]) {
 						t.Fatalf("token %d of %q is no answer", i, Decode(d.Tokens))
 					}
 				}
@@ -139,11 +139,11 @@ func TestLists(t *testing.T) {
 }
 
 // follows reports whether a token has followed the text's last token before.
-// paired reports whether one of the last four tokens stands earlier, up to three before the answer.
+// paired reports whether one of the last nine tokens stands earlier, up to eight before the answer.
 func paired(before []int, answer int) bool {
-	for at := max(0, len(before)-4); at < len(before); at++ {
+	for at := max(0, len(before)-9); at < len(before); at++ {
 		for i, id := range before[:at] {
-			if id == before[at] && slices.Contains(before[i+1:min(i+4, len(before))], answer) {
+			if id == before[at] && slices.Contains(before[i+1:min(i+9, len(before))], answer) {
 				return true
 			}
 		}
