@@ -39,7 +39,7 @@ type Stage struct {
 // Mix says what texts a batch has.
 type Mix struct {
 	Lists float64 // share of lists that are said again, …
-	Near  bool    // … where keys have their words next to them
+	Far   bool    // … which are so long that what is said again is far back
 	Talks float64 // share of conversations, the rest being stories
 	Least int     // facts in a story, …
 	Facts int     // … and the most, and in a conversation about each topic

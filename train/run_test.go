@@ -371,7 +371,7 @@ func TestBatchesAreAddedUp(t *testing.T) {
 	g := tales.New(rand.New(rand.NewPCG(3, 3)))
 	var documents []tales.Document
 	for range 4 {
-		d := g.Echo(40)
+		d := g.Echo(40, false)
 		d.Answers = nil // all tokens weigh the same
 		documents = append(documents, d)
 	}

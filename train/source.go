@@ -52,9 +52,9 @@ func mixed(r *rand.Rand, texts, length int, mix Mix) (all []tales.Document, err 
 		var d tales.Document
 		switch kind := r.Float64(); {
 		case kind < mix.Lists/2:
-			d = g.Echo(length)
+			d = g.Echo(length, mix.Far)
 		case kind < mix.Lists:
-			d = g.Pairs(length, mix.Near)
+			d = g.Pairs(length, mix.Far)
 		case kind < mix.Lists+mix.Talks:
 			d, err = g.Conversation(length, mix.Facts)
 		default:

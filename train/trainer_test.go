@@ -78,7 +78,7 @@ func TestGradientsOfTheModel(t *testing.T) {
 			}
 			stir(m)
 			texts := tales.New(seeded(1))
-			gradientsAreDifferences(t, c.Impl.Name+", "+name, c, m, 0.02, []tales.Document{texts.Echo(40), texts.Pairs(40, false)})
+			gradientsAreDifferences(t, c.Impl.Name+", "+name, c, m, 0.02, []tales.Document{texts.Echo(40, false), texts.Pairs(40, false)})
 		}
 	}
 }
@@ -189,7 +189,7 @@ func TestLearning(t *testing.T) {
 		for range 60 {
 			var documents []tales.Document
 			for range 8 {
-				documents = append(documents, g.Echo(64))
+				documents = append(documents, g.Echo(64, false))
 			}
 			loss, _, err := trainer.Step(o, 5e-3, documents)
 			if err != nil {
@@ -328,7 +328,7 @@ func TestShortTextsOfAMemory(t *testing.T) {
 	defer trainer.Close()
 	g := tales.New(seeded(1))
 	for range 2 {
-		_, grads, err := trainer.Gradients([]tales.Document{g.Pairs(12, false), g.Echo(12)})
+		_, grads, err := trainer.Gradients([]tales.Document{g.Pairs(12, false), g.Echo(12, false)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -340,7 +340,7 @@ func TestShortTextsOfAMemory(t *testing.T) {
 			}
 		}
 	}
-	if _, _, err := trainer.Step(NewAdamW(), 1e-3, []tales.Document{g.Pairs(12, false), g.Echo(12)}); err != nil {
+	if _, _, err := trainer.Step(NewAdamW(), 1e-3, []tales.Document{g.Pairs(12, false), g.Echo(12, false)}); err != nil {
 		t.Error(err)
 	}
 }

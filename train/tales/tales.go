@@ -218,17 +218,21 @@ func write(items []item) Document {
 	return d
 }
 
-// Echo returns a document of length tokens: lists of random words, each said again. What is said again is an answer.
-func (g *Generator) Echo(length int) Document {
+// Echo returns a document of length tokens: lists of random words, each said again. What is said again is an answer. Far, the first
+// list takes a quarter of the document at the least, and is said once more.
+func (g *Generator) Echo(length int, far bool) Document {
 	d, songs := Document{Tokens: []int{Begin}}, g.songs()
 	for len(d.Tokens) < length {
-		n := 3 + g.r.IntN(10)
+		n, again := 3+g.r.IntN(10), 1+g.r.IntN(3)
+		if far {
+			n, again = max(2, length/4+g.r.IntN(length/4+1)), 1
+		}
 		var list []int
 		for range n {
 			list = append(list, ids[g.pick(songs)])
 		}
 		d.Tokens = append(d.Tokens, list...)
-		for range 1 + g.r.IntN(3) {
+		for range again {
 			// the first word says that the list begins anew, and could be any
 			d.Answers = append(d.Answers, Span{len(d.Tokens) + 1, len(d.Tokens) + n})
 			d.Tokens = append(d.Tokens, list...)
@@ -238,25 +242,30 @@ func (g *Generator) Echo(length int) Document {
 }
 
 // Pairs returns a document of length tokens: keys, which are names or things, with a word each, then the keys in another order, whose
-// words are answers. Near, a key's word is next to it; else up to three others stand between, as in sentences, where what is
-// looked for is not next to what it is found by: see link. In half of the lists, keys have several words each, of a few that all
-// keys share: which one comes next follows from the key alone, not from the words before.
-func (g *Generator) Pairs(length int, near bool) Document {
+// words are answers. Up to three other words stand between a key and its own, as in sentences, where what is looked for is not
+// next to what it is found by: see link. In half of the lists, keys have several words each, of a few that all keys share: which
+// one comes next follows from the key alone, not from the words before. Far, there are as many keys as there is room for, each
+// with one word next to it.
+func (g *Generator) Pairs(length int, far bool) Document {
 	d, songs := Document{Tokens: []int{Begin}}, g.songs()
 	for len(d.Tokens) < length {
 		keys, noise := g.names, g.things
 		if g.r.IntN(2) == 0 {
 			keys, noise = g.things, g.names
 		}
-		which := g.r.Perm(len(keys))[:2+g.r.IntN(7)]
+		count := 2 + g.r.IntN(7)
 		var says, asks link
-		if !near {
+		values, most := songs, 1
+		switch {
+		case far:
+			count = min(len(keys), max(1, length/4))
+		case g.r.IntN(2) == 0:
+			values, most = g.few(songs, 3+g.r.IntN(3)), 6
+			fallthrough
+		default:
 			says, asks = g.link(2), g.link(3)
 		}
-		values, most := songs, 1
-		if g.r.IntN(2) == 0 {
-			values, most = g.few(songs, 3+g.r.IntN(3)), 6
-		}
+		which := g.r.Perm(len(keys))[:count]
 		has := map[int][]int{}
 		for _, i := range which {
 			for range 1 + g.r.IntN(most) {

@@ -125,11 +125,11 @@ func TestNeedles(t *testing.T) {
 func TestLists(t *testing.T) {
 	g := New(seeded(3))
 	for range 200 {
-		for kind, d := range []Document{g.Echo(64), g.Pairs(64, false), g.Pairs(64, true)} {
+		for kind, d := range []Document{g.Echo(64, false), g.Echo(64, true), g.Pairs(64, false), g.Pairs(64, true)} {
 			checkDocument(t, d, 64)
 			for _, s := range d.Answers {
 				for i := s.From; i < s.To; i++ {
-					if kind == 0 && !follows(d.Tokens[:i], d.Tokens[i]) || kind > 0 && !paired(d.Tokens[:i], d.Tokens[i]) {
+					if kind < 2 && !follows(d.Tokens[:i], d.Tokens[i]) || kind > 1 && !paired(d.Tokens[:i], d.Tokens[i]) {
 						t.Fatalf("token %d of %q is no answer", i, Decode(d.Tokens))
 					}
 				}
