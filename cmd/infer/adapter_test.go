@@ -22,7 +22,7 @@ func tinyAdapter(t testing.TB, kind string, window int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := synth.Adapter{Backbone: shape, Fingerprint: print, Window: window, Layers: []int{1}, Context: 2 * trained}
+	a := synth.Adapter{Backbone: shape, Fingerprint: print, Window: window, Layers: []int{1}, Context: trained}
 	if kind == "fifo" {
 		a.Fifo = synth.TinyFifo
 	} else {
