@@ -58,7 +58,7 @@ func WithAttention(method string) SessionOption {
 	return func(o *sessionOptions) { o.attention = method }
 }
 
-// WithMemory chooses what becomes of the memory that the model was trained with: "auto", the default, or the name of its kind,
+// WithMemory chooses what becomes of the memory that the model was trained with, or that an adapter added: "auto", the default, or the name of its kind,
 // "fifo" or "neural", uses it; "none" has everything that is read of it be zeros, as if nothing were ever remembered.
 func WithMemory(kind string) SessionOption { return func(o *sessionOptions) { o.memory = kind } }
 

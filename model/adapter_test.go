@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -425,6 +426,63 @@ func TestAdapterRefused(t *testing.T) {
 
 func TestAdapterDecodingDoesNotAllocate(t *testing.T) {
 	onAdapted(t, []string{"gemma2-tiny", "phi3-tiny"}, func(t *testing.T, m *Model) { decodeWithoutAllocating(t, m, quant.F32, 2) })
+}
+
+// BenchmarkAdapterToken is the time of a token after texts of different lengths: of a backbone, with a window, and with memories beside
+// that window, where it is to be the same after all of them.
+func BenchmarkAdapterToken(b *testing.B) {
+	shape, err := synth.Lookup("llama-tiny")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var file bytes.Buffer
+	if err := synth.WriteTo(b.Context(), &file, shape, quant.Q8_0, 1); err != nil {
+		b.Fatal(err)
+	}
+	f, err := weights.Parse(file.Bytes())
+	if err != nil {
+		b.Fatal(err)
+	}
+	base, err := Load(f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	impl, err := kernels.Choose("")
+	if err != nil {
+		b.Fatal(err)
+	}
+	models := map[string]*Model{"backbone": base}
+	for _, a := range adaptersOf(b, "llama-tiny") {
+		a.Window = 256
+		m := withAdapter(b, base, a.file(b, quant.Q8_0))
+		models[m.Memory()], models["window"] = m, m
+	}
+	for _, name := range []string{"backbone", "window", MemoryFifo, MemoryNeural} {
+		for _, length := range []int{1 << 10, 4 << 10, 16 << 10} {
+			b.Run(fmt.Sprintf("%s/after=%d", name, length), func(b *testing.B) {
+				r := NewRunner(models[name], impl, 1)
+				defer r.Close()
+				s, err := models[name].NewSequence(SequenceOptions{Rows: quant.F16, NoMemory: name == "window"})
+				if err != nil {
+					b.Fatal(err)
+				}
+				n := 0
+				for ; n < length; n += 512 {
+					if err := r.Forward(rowsOf(s, text(512, n), n), nil, nil); err != nil {
+						b.Fatal(err)
+					}
+				}
+				row := make([]Row, 1)
+				for b.Loop() {
+					row[0] = Row{Token: int32(3 + n%500), Position: int32(n), Sequence: s, Logits: true}
+					if err := r.Forward(row, nil, nil); err != nil {
+						b.Fatal(err)
+					}
+					n++
+				}
+			})
+		}
+	}
 }
 
 // FuzzAdapter adds whatever is an adapter to a small backbone, and reads with it.
