@@ -136,7 +136,7 @@ func stories(length, least, most, steps int) Stage {
 // lists is made of lists alone: it is where looking back for what stood by the same word is learned.
 func lists(length int) Stage {
 	s := stories(length, 1, 1, 2000)
-	s.Name, s.Mix.Lists, s.Until = fmt.Sprintf("lists of %d", length), 1, 0.85
+	s.Name, s.Mix.Lists, s.Until = fmt.Sprintf("lists of %d", length), 1, 0.84
 	return s
 }
 
@@ -146,9 +146,9 @@ func cool(s Stage) Stage {
 	return s
 }
 
-// talks is a stage of which some texts are conversations.
+// talks is a stage of which some texts are conversations. Examinations are of few, long texts: there are more of them.
 func talks(s Stage) Stage {
-	s.Mix.Talks = 0.25
+	s.Mix.Talks, s.Mix.Lists, s.Every, s.Exam = 0.2, 0.1, 100, 16
 	return s
 }
 
@@ -186,7 +186,7 @@ func recipe(name, about string, shape func(int) Shape, stages ...[]Stage) Recipe
 }
 
 var (
-	wholeText = []Stage{lists(64), stories(64, 2, 2, 3000), stories(128, 2, 4, 3000), stories(256, 2, 8, 1500), stories(512, 3, 16, 1500), talks(cool(stories(1024, 4, 24, 1500)))}
+	wholeText = []Stage{lists(64), stories(64, 2, 2, 3000), stories(128, 2, 4, 3000), stories(256, 2, 8, 1500), stories(512, 3, 16, 1500), talks(cool(stories(1024, 4, 24, 5000)))}
 
 	recipes = []Recipe{
 		recipe("base", "full attention", Small, wholeText),
