@@ -10,6 +10,7 @@ import (
 
 	"github.com/mneme-lm/mneme"
 	"github.com/mneme-lm/mneme/internal/testdata"
+	"github.com/mneme-lm/mneme/model"
 	"github.com/mneme-lm/mneme/weights"
 	"github.com/mneme-lm/mneme/weights/quant"
 	"github.com/mneme-lm/mneme/weights/synth"
@@ -202,5 +203,43 @@ func TestBackbonesAreRefused(t *testing.T) {
 	available = func() (int64, bool) { return b.bytes - 1, true }
 	if _, err := OpenBackbone(tiny); !errors.Is(err, mneme.ErrMemory) {
 		t.Errorf("got %v, want one of memory", err)
+	}
+}
+
+// A small model's file is a backbone like others, of which the graph is the model's own, and which speaks the language of stories.
+func TestSmallModelsAreBackbones(t *testing.T) {
+	all := computes(t)
+	c := all[len(all)-1]
+	s := tiny()
+	s.Sights = []Sight{{Window: 5}, {}}
+	m, err := NewModel(s, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "small.gguf")
+	if err := m.Write(path, Export{Name: "test", Type: quant.F32, Context: 64, Source: Stories{}}); err != nil {
+		t.Fatal(err)
+	}
+	b := backboneOf(t, path)
+	tokens := someTokens(40, s.Vocabulary)
+	same(t, "small", logitsOf(t, c, b.alone(), tokens), logitsOf(t, c, m, tokens), 1e-4)
+	if !b.Tales() {
+		t.Fatal("its words are not those of the stories")
+	}
+	r, err := Adapter{Memory: model.MemoryNeural, Window: 8}.Recipe(b, Course{Length: 64, Steps: 7, Stories: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, steps := "", 0
+	for i := range r.Stages {
+		r.Stages[i].Texts, r.Stages[i].Exam = 2, 1
+		names, steps = names+r.Stages[i].Name+"; ", steps+r.Stages[i].Steps
+	}
+	if names != "lists of 64; stories of 64; stories of 64, cooling; " || steps != 7 {
+		t.Errorf("%s in %d steps", names, steps)
+	}
+	_, report, err := Run(t.Context(), c, r, Stories{}, Options{Seed: 1})
+	if err != nil || report.Steps != 7 || report.Stages[2].Marks.Asked == 0 {
+		t.Errorf("%+v, %v", report, err)
 	}
 }

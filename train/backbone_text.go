@@ -55,8 +55,8 @@ func (b *Backbone) Tales() bool {
 // Course is how something is trained on a backbone.
 type Course struct {
 	Length  int  // tokens of the texts
-	Steps   int  // of about 2,048 tokens each; the last third cools
-	Stories bool // texts are stories of the small language, else pieces of a text
+	Steps   int  // of about 2,048 tokens each; the last third, of pieces of a text or of stories, cools
+	Stories bool // texts are stories of the small language, after lists of up to a third of the steps; else pieces of a text
 }
 
 // stages are those of a course.
@@ -64,13 +64,18 @@ func (c Course) stages() ([]Stage, error) {
 	if c.Length < 2 || c.Steps < 1 {
 		return nil, fmt.Errorf("train: %d steps with texts of %d tokens", c.Steps, c.Length)
 	}
-	s := pieces(c.Length)
-	if c.Stories {
-		const least, most = 2, 12
-		if s.Name = fmt.Sprintf("stories of %d", c.Length); c.Length < 64 {
-			return nil, fmt.Errorf("train: stories of %d tokens, which are too short for %d facts", c.Length, least)
-		}
-		s.Mix = Mix{Lists: 0.25, Least: least, Facts: min(max(least, c.Length/32), most)}
+	if !c.Stories {
+		return cooling(pieces(c.Length), c.Steps), nil
 	}
-	return cooling(s, c.Steps), nil
+	const least, most, short = 2, 12, 64
+	if c.Length < short {
+		return nil, fmt.Errorf("train: stories of %d tokens, which are too short for %d facts", c.Length, least)
+	}
+	s := stories(c.Length, least, min(max(least, c.Length/32), most), 0)
+	s.Until, s.Every = 0, 100
+	first := lists(c.Length)
+	if first.Steps = c.Steps / 3; first.Steps == 0 {
+		return cooling(s, c.Steps), nil
+	}
+	return append([]Stage{first}, cooling(s, c.Steps-first.Steps)...), nil
 }
