@@ -238,6 +238,9 @@ func TestSmallModelsAreBackbones(t *testing.T) {
 	if names != "lists of 64; stories of 64; stories of 64, cooling; " || steps != 7 {
 		t.Errorf("%s in %d steps", names, steps)
 	}
+	if long, err := (Adapter{Memory: model.MemoryFifo}).Recipe(b, Course{Length: 4096, Steps: 4, Stories: true}); err != nil || long.check() != nil {
+		t.Errorf("long texts: %v, %v", err, long.check())
+	}
 	_, report, err := Run(t.Context(), c, r, Stories{}, Options{Seed: 1})
 	if err != nil || report.Steps != 7 || report.Stages[2].Marks.Asked == 0 {
 		t.Errorf("%+v, %v", report, err)

@@ -72,8 +72,9 @@ func (c Course) stages() ([]Stage, error) {
 		return nil, fmt.Errorf("train: stories of %d tokens, which are too short for %d facts", c.Length, least)
 	}
 	s := stories(c.Length, least, min(max(least, c.Length/32), most), 0)
-	s.Until, s.Every = 0, 100
+	s.Texts, s.Until, s.Every = max(1, s.Texts), 0, 100
 	first := lists(c.Length)
+	first.Texts = s.Texts
 	if first.Steps = c.Steps / 3; first.Steps == 0 {
 		return cooling(s, c.Steps), nil
 	}
