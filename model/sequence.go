@@ -101,7 +101,8 @@ func (m *Model) CacheConfig(rows quant.Type) kvcache.Config {
 }
 
 // local is how far back queries see, where the model says that they do not see far in any layer: then the cache need not grow with
-// the text. Rows that a policy is to choose from stay, and so do those of other architectures' windows.
+// the text. Rows that a policy is to choose from stay, and so do those of other architectures' windows, unless an
+// adapter has narrowed all layers.
 func (m *Model) local() (x kvcache.Local) {
 	if len(m.AttentionKinds) == 0 {
 		return x

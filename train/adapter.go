@@ -125,5 +125,11 @@ func (a Adapter) Recipe(b *Backbone, c Course) (r Recipe, err error) {
 	if err != nil {
 		return r, err
 	}
+	if f := shape.Fifo; f != nil && f.Chunk >= c.Length {
+		return r, fmt.Errorf("train: texts of %d tokens, in which no chunk of %d ends before another begins: nothing is to be remembered", c.Length, f.Chunk)
+	}
+	if err := b.fit(1, stages); err != nil {
+		return r, err
+	}
 	return recipe("adapter "+a.Memory, "a memory on a model that stays as it is", func(int) Shape { return shape }, stages), nil
 }

@@ -276,6 +276,7 @@ func TestAdaptersAreRefused(t *testing.T) {
 		"layers [2]":         {Memory: model.MemoryFifo, Layers: []int{2}},
 		"layers [1 0]":       {Memory: model.MemoryNeural, Layers: []int{1, 0}},
 		"nothing is to be":   {Memory: model.MemoryNeural, Window: 48},
+		"no chunk of 64":     {Memory: model.MemoryFifo},
 		"no layer":           {Memory: model.MemoryFifo, Layers: []int{}},
 		"{Window:-1":         {Memory: model.MemoryNeural, Window: -1},
 		"no memory of shape": {Memory: model.MemoryNeural, Layers: []int{}},
@@ -288,7 +289,7 @@ func TestAdaptersAreRefused(t *testing.T) {
 		t.Error("a random model speaks the small language")
 	}
 	for _, c := range []Course{{Length: 1, Steps: 1}, {Length: 48}, {Length: 48, Steps: 1, Stories: true}} {
-		if _, err := (Adapter{Memory: model.MemoryFifo}).Recipe(b, c); err == nil {
+		if _, err := (Adapter{Memory: model.MemoryNeural}).Recipe(b, c); err == nil {
 			t.Errorf("%+v is taken", c)
 		}
 	}

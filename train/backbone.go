@@ -52,7 +52,7 @@ func OpenBackbone(path string) (b *Backbone, err error) {
 	for _, t := range f.Tensors() {
 		b.bytes += 4 * int64(t.Elements())
 	}
-	if err := b.fits(1); err != nil {
+	if err := b.fits(1, 0); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	r := &tensorReader{file: f, b: b}
@@ -65,12 +65,26 @@ func OpenBackbone(path string) (b *Backbone, err error) {
 // available is how much memory there is to spare, if that is known.
 var available = sysmem.Available
 
-// fits returns an error if there is no memory for the weights as float32, so many times.
-func (b *Backbone) fits(times int64) error {
-	if free, known := available(); known && b.bytes > free/times {
-		return fmt.Errorf("train: the model's weights take %d MiB as float32, %d times, and %d MiB are available: %w", b.bytes>>20, times, free>>20, mneme.ErrMemory)
+// fits returns an error if there is no memory for the weights as float32, so many times, and for what graphs of so many rows
+// compute: about eight values of a layer's width, three of its hidden width and two of the vocabulary for each row, four times, in a
+// graph with gradients and in two for examinations.
+func (b *Backbone) fits(times int64, rows int) error {
+	c := &b.config
+	graphs := 4 * 4 * int64(rows) * int64(2*c.Vocabulary+c.Layers*(8*c.Embedding+3*c.FeedForward))
+	if free, known := available(); known && (b.bytes > free/times || graphs > free-times*b.bytes) {
+		return fmt.Errorf("train: the model's weights take %d MiB as float32, %d times, texts about %d MiB, and %d MiB are available: %w",
+			b.bytes>>20, times, graphs>>20, free>>20, mneme.ErrMemory)
 	}
 	return nil
+}
+
+// fit is fits for a recipe.
+func (b *Backbone) fit(times int64, stages []Stage) error {
+	rows := 0
+	for _, s := range stages {
+		rows = max(rows, s.Texts*s.Length)
+	}
+	return b.fits(times, rows)
 }
 
 // Architecture is what the file calls it.

@@ -200,6 +200,10 @@ func TestBackbonesAreRefused(t *testing.T) {
 	if _, err := (Tuning{Block: 16}).Recipe(b, Course{Length: 20, Steps: 1}); !errors.Is(err, mneme.ErrMemory) {
 		t.Errorf("got %v, want one of memory", err)
 	}
+	available = func() (int64, bool) { return 2*b.bytes + 1<<20, true }
+	if _, err := (Adapter{Memory: model.MemoryNeural}).Recipe(b, Course{Length: 512, Steps: 1}); !errors.Is(err, mneme.ErrMemory) {
+		t.Errorf("got %v, want one of memory for texts", err)
+	}
 	available = func() (int64, bool) { return b.bytes - 1, true }
 	if _, err := OpenBackbone(tiny); !errors.Is(err, mneme.ErrMemory) {
 		t.Errorf("got %v, want one of memory", err)

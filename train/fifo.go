@@ -11,8 +11,8 @@ import (
 )
 
 // Fifo is the shape of a gated first-in-first-out memory: see package memory/fifo. The text is cut into chunks. In every layer
-// three paths are weighed for each head: attention to the chunk, to a window in it, and what is read of the memory, zeros in
-// layers without one and in the first chunk.
+// three paths are weighed for each head: attention to the chunk, to a window in it, and what is read of the memory, zeros in layers
+// without one and in the first chunk. On a backbone, what is read is a branch of its own (see Adapter).
 type Fifo struct {
 	Chunk, Window   int     // rows; a chunk is cut into windows
 	Slots, PerChunk int     // of the bank, and of a chunk in it

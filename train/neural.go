@@ -11,7 +11,7 @@ import (
 	"github.com/mneme-lm/mneme/memory/neural"
 )
 
-// Neural is the memory of Titans in some of a model's layers: between attention and the feed-forward network a second branch,
+// Neural is the memory of Titans in some of a model's layers: between attention and the feed-forward network or, on a backbone, before attention, a branch
 //
 //	h ← h + W_o·Memory(RMSNorm(h))
 //

@@ -30,9 +30,6 @@ func (t Tuning) Recipe(b *Backbone, c Course) (r Recipe, err error) {
 	if err := b.checkTunable(); err != nil {
 		return r, err
 	}
-	if err := b.fits(tunedCopies); err != nil {
-		return r, err
-	}
 	s := b.shape()
 	s.Tuned, s.Landmark = true, Landmark{Block: t.Block, Token: b.landmark()}
 	s.Vocabulary = max(s.Vocabulary, s.Landmark.Token+1)
@@ -46,6 +43,9 @@ func (t Tuning) Recipe(b *Backbone, c Course) (r Recipe, err error) {
 	}
 	stages, err := c.stages()
 	if err != nil {
+		return r, err
+	}
+	if err := b.fit(tunedCopies, stages); err != nil {
 		return r, err
 	}
 	r = recipe("landmark on a model", "attention to blocks that their landmarks find", func(int) Shape { return s }, stages)

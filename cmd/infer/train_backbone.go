@@ -48,7 +48,12 @@ func (f *backboneFlags) check(flags *pflag.FlagSet, recipe string) error {
 	switch {
 	case recipe == adapterRecipe && f.path == "":
 		return errNoModel
+	case f.window < 0 || slices.ContainsFunc(f.layers, func(l int) bool { return l < 0 }):
+		return usagef("--window %d, --layers %v: want no negative numbers", f.window, f.layers)
 	case f.path != "" && recipe != adapterRecipe && recipe != landmarkRecipe:
+		if _, err := lookupRecipe(recipe); err != nil {
+			return err
+		}
 		return usagef("recipe %s trains a model of its own, not one that is there (-m)", recipe)
 	case f.path != "" && flags.Changed("vocab"):
 		return usagef("--vocab is for words that are learned from a text: here they are those of the model")
@@ -69,8 +74,8 @@ func (c *trainCommand) adapter() (t training, err error) {
 	if err != nil {
 		return t, err
 	}
-	if c.window < 0 || slices.ContainsFunc(c.layers, func(l int) bool { return l < 0 || l >= b.Layers() }) {
-		return t, usagef("--window %d, --layers %v: want no negative window, and layers of the %d that the model has", c.window, c.layers, b.Layers())
+	if slices.ContainsFunc(c.layers, func(l int) bool { return l >= b.Layers() }) {
+		return t, usagef("--layers %v: want layers of the %d that the model has", c.layers, b.Layers())
 	}
 	layers := slices.Compact(slices.Sorted(slices.Values(c.layers)))
 	t.recipe, err = train.Adapter{Memory: c.memory.value, Layers: layers, Window: c.window}.Recipe(b, course)
