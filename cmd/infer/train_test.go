@@ -82,6 +82,7 @@ func TestTrainAdapter(t *testing.T) {
 		if layers, _ := f.Metadata().Int32s("mneme.memory." + kind + ".layers"); !slices.Equal(layers, []int32{0, 1}) {
 			t.Errorf("memories in layers %v", layers)
 		}
+		succeed(t, "run", "-m", base, "--adapter", out, "-p", "three four", "-n", "3")
 	}
 	if after, err := os.ReadFile(base); err != nil || string(after) != string(before) {
 		t.Errorf("the model was changed (%v)", err)
