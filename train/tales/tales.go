@@ -218,14 +218,14 @@ func write(items []item) Document {
 	return d
 }
 
-// Echo returns a document of length tokens: lists of random words, each said again. What is said again is an answer. Far, the first
-// list takes a quarter of the document at the least, and is said once more.
+// Echo returns a document of length tokens: lists of random words, each said again. What is said again is an answer. Far, lists
+// have up to half as many words as the document, and are said once more.
 func (g *Generator) Echo(length int, far bool) Document {
 	d, songs := Document{Tokens: []int{Begin}}, g.songs()
 	for len(d.Tokens) < length {
 		n, again := 3+g.r.IntN(10), 1+g.r.IntN(3)
 		if far {
-			n, again = max(2, length/4+g.r.IntN(length/4+1)), 1
+			n, again = 8+g.r.IntN(max(1, length/2-8)), 1
 		}
 		var list []int
 		for range n {
@@ -244,8 +244,8 @@ func (g *Generator) Echo(length int, far bool) Document {
 // Pairs returns a document of length tokens: keys, which are names or things, with a word each, then the keys in another order, whose
 // words are answers. Up to three other words stand between a key and its own, as in sentences, where what is looked for is not
 // next to what it is found by: see link. In half of the lists, keys have several words each, of a few that all keys share: which
-// one comes next follows from the key alone, not from the words before. Far, there are as many keys as there is room for, each
-// with one word next to it.
+// one comes next follows from the key alone, not from the words before. Far, there are up to as many keys as there is room for,
+// each with one word next to it.
 func (g *Generator) Pairs(length int, far bool) Document {
 	d, songs := Document{Tokens: []int{Begin}}, g.songs()
 	for len(d.Tokens) < length {
@@ -258,7 +258,7 @@ func (g *Generator) Pairs(length int, far bool) Document {
 		values, most := songs, 1
 		switch {
 		case far:
-			count = min(len(keys), max(1, length/4))
+			count = min(len(keys), 4+g.r.IntN(max(1, length/4-3)))
 		case g.r.IntN(2) == 0:
 			values, most = g.few(songs, 3+g.r.IntN(3)), 6
 			fallthrough
