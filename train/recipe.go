@@ -160,9 +160,25 @@ func with(how string, adapt func(s *Shape), stages ...Stage) []Stage {
 	return stages
 }
 
+// far has the lists of a stage begin far back.
+func far(s Stage) Stage {
+	s.Name, s.Mix.Far, s.Until = s.Name+", far back", true, 0.8
+	return s
+}
+
+// whole is attention to all of the text, without a memory.
+func whole(s *Shape) { s.Sight, s.Landmark, s.Neural, s.Fifo = Sight{}, Landmark{}, nil, nil }
+
 // attending is what models with a memory learn first: full attention without the memory.
 func attending() []Stage {
-	return with("full attention", func(s *Shape) { s.Sight, s.Neural, s.Fifo = Sight{}, nil, nil }, lists(64), stories(64, 2, 2, 3000), stories(128, 2, 4, 1000))
+	return with("full attention", whole, lists(64), stories(64, 2, 2, 3000), stories(128, 2, 4, 1000))
+}
+
+// reading is what models with full attention learn.
+func reading() []Stage {
+	return []Stage{
+		lists(64), stories(64, 2, 2, 3000), stories(128, 2, 4, 3000), stories(256, 2, 8, 1500), stories(512, 3, 16, 1500), talks(cool(stories(1024, 4, 24, 5000))),
+	}
 }
 
 func small(change func(s *Shape)) func(int) Shape {
@@ -185,20 +201,18 @@ func recipe(name, about string, shape func(int) Shape, stages ...[]Stage) Recipe
 	return r
 }
 
-var (
-	wholeText = []Stage{lists(64), stories(64, 2, 2, 3000), stories(128, 2, 4, 3000), stories(256, 2, 8, 1500), stories(512, 3, 16, 1500), talks(cool(stories(1024, 4, 24, 5000)))}
-
-	recipes = []Recipe{
-		recipe("base", "full attention", Small, wholeText),
-		recipe("landmark", "attention to blocks of 16 tokens that their landmarks find",
-			small(func(s *Shape) { s.Landmark = Landmark{Block: 16, Token: tales.Landmark} }), wholeText),
-		recipe("fifo", "attention to chunks of 64 tokens, and a gated first-in-first-out memory of those before",
-			small(func(s *Shape) { s.Fifo = NewFifo(2, 3) }),
-			attending(), []Stage{lists(128), stories(128, 2, 4, 2000), stories(256, 2, 8, 1500), cool(stories(256, 2, 8, 700))}),
-		// A small window first: with a large one the memory is never used.
-		recipe("titans", "attention to the last 64 tokens, and a neural memory that learns while it reads",
-			small(func(s *Shape) { s.Sight, s.Neural = Sight{Window: 64}, SmallNeural() }),
-			attending(), with("windows of 16", windows(16), lists(64), stories(128, 2, 4, 2000), stories(256, 2, 8, 2000)),
-			[]Stage{stories(256, 2, 8, 1000), stories(512, 2, 12, 1500), cool(stories(512, 2, 12, 700))}),
-	}
-)
+var recipes = []Recipe{
+	recipe("base", "full attention", Small, reading()),
+	// Where to look is learned first, and then by which landmarks to find it.
+	recipe("landmark", "attention to blocks of 16 tokens that their landmarks find",
+		small(func(s *Shape) { s.Landmark = Landmark{Block: 16, Token: tales.Landmark} }),
+		with("full attention", whole, reading()...), []Stage{lists(64), stories(256, 2, 8, 600), cool(stories(512, 3, 16, 2500))}),
+	recipe("fifo", "attention to chunks of 64 tokens, and a gated first-in-first-out memory of those before",
+		small(func(s *Shape) { s.Fifo = NewFifo(2, 3) }),
+		attending(), []Stage{far(lists(128)), stories(128, 2, 4, 2000), stories(256, 2, 8, 1500), cool(stories(512, 3, 16, 1500))}),
+	// A small window first: with a large one the memory is never used.
+	recipe("titans", "attention to the last 64 tokens, and a neural memory that learns while it reads",
+		small(func(s *Shape) { s.Sight, s.Neural = Sight{Window: 64}, SmallNeural() }),
+		attending(), with("windows of 16", windows(16), far(lists(64)), far(lists(128)), stories(128, 2, 4, 1500), stories(256, 2, 8, 1500)),
+		[]Stage{stories(256, 2, 8, 1000), stories(512, 3, 16, 1500), cool(stories(1024, 4, 24, 2500))}),
+}
