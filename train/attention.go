@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -59,6 +60,32 @@ func (c Compute) ScoredAttention(qkv *gorgonia.Node, h Heads, s Sight, scores Sc
 	return apply(a, qkv)
 }
 
+// Beside is rows that queries see beside those of their text, in one softmax with them. They lie as rows of qkv do, which have no use
+// for their own queries.
+type Beside struct {
+	Fixed     *gorgonia.Node // [n, row], which all queries of all texts see; nil: none
+	Plain     *gorgonia.Node // [rows, row], of which the queries are those that meet Fixed
+	Retrieved *gorgonia.Node // [rows, row], of which a query sees those at the positions that it sees of its text; nil: none
+}
+
+// AttentionBeside is Attention to further rows, too.
+func (c Compute) AttentionBeside(qkv *gorgonia.Node, h Heads, s Sight, beside Beside) (*gorgonia.Node, error) {
+	a, in := newAttention(c, h, s), gorgonia.Nodes{qkv}
+	if beside.Retrieved != nil {
+		a.seen, in = append(a.seen, seen{q: 0, kv: len(in)}), append(in, beside.Retrieved)
+	}
+	if beside.Fixed != nil {
+		a.seen, in = append(a.seen, seen{q: len(in), kv: len(in) + 1, fixed: true}), append(in, beside.Plain, beside.Fixed)
+	}
+	return apply(a, in...)
+}
+
+// seen is rows that queries see, by the inputs that have the queries that meet them, and their keys and values.
+type seen struct {
+	q, kv int
+	fixed bool // all of them, whatever the text
+}
+
 // attention goes through the queries of a text and head in tiles: of a tile's weights only those are computed that some query
 // of it may have. Its gradient computes the weights once more, so that nothing of the size of the text's square is kept.
 type attention struct {
@@ -66,6 +93,8 @@ type attention struct {
 	h      Heads
 	s      Sight
 	scores Scores
+	seen   []seen // at first those of the text
+	fixed  int    // rows that all queries see
 	tiles  []tile // of each thread
 }
 
@@ -76,13 +105,17 @@ type tile struct{ w, d, slopes []float32 }
 const tileRows = 64
 
 func newAttention(c Compute, h Heads, s Sight) *attention {
-	return &attention{c, h, s, Scores{Scale: float32(1 / math.Sqrt(float64(h.Dim)))}, make([]tile, c.Team.Threads())}
+	return &attention{c: c, h: h, s: s, scores: Scores{Scale: float32(1 / math.Sqrt(float64(h.Dim)))}, seen: []seen{{}}, tiles: make([]tile, c.Team.Threads())}
 }
 
 func (*attention) String() string { return "attention" }
 
 func (a *attention) shape(in []tensor.Shape) (tensor.Shape, error) {
-	if err := wantDims(in, 2); err != nil {
+	dims := make([]int, len(in))
+	for i := range dims {
+		dims[i] = 2
+	}
+	if err := wantDims(in, dims...); err != nil {
 		return nil, err
 	}
 	if err := a.s.check(); err != nil {
@@ -91,11 +124,60 @@ func (a *attention) shape(in []tensor.Shape) (tensor.Shape, error) {
 	if x := a.scores; !(x.Scale > 0) || !(x.Softcap >= 0) || x.Softcap > 0 && a.s.Landmark > 0 {
 		return nil, fmt.Errorf("scores %+v with landmarks after %d rows", x, a.s.Landmark)
 	}
-	return tensor.Shape{in[0][0], a.h.width()}, a.h.check(in[0])
+	if len(in) > 1 && a.s.Landmark > 0 {
+		return nil, fmt.Errorf("rows beside those of texts with landmarks after %d", a.s.Landmark)
+	}
+	if err := a.h.check(in[0]); err != nil {
+		return nil, err
+	}
+	for _, x := range a.seen[1:] {
+		for _, i := range []int{x.q, x.kv} {
+			if want := (tensor.Shape{in[0][0], in[0][1]}); (i != x.kv || !x.fixed) && !in[i].Eq(want) {
+				return nil, fmt.Errorf("rows beside those of texts are %v, want %v", in[i], want)
+			}
+		}
+		if !x.fixed {
+			continue
+		}
+		if a.fixed = in[x.kv][0]; in[x.kv][1] != in[0][1] {
+			return nil, fmt.Errorf("rows that all queries see have %d values, want %d", in[x.kv][1], in[0][1])
+		}
+	}
+	return tensor.Shape{in[0][0], a.h.width()}, nil
 }
 
-// place is where a head's values of a text's first row begin: queries, keys and values in rows of qkv, and results.
-type place struct{ q, k, v, out int }
+// span is the queries [from, to) of a tile, which see rows of their text from first on, and in all total rows. Their weights are apart
+// by stride.
+type span struct{ from, to, first, total, stride int }
+
+// span is the one from a row on.
+func (a *attention) span(from int) span {
+	s := span{from: from, to: min(from+tileRows, a.h.Length), first: a.s.first(from)}
+	for _, x := range a.seen {
+		s.total += a.count(x, s)
+	}
+	s.stride = kernels.WholeGroups(s.total)
+	return s
+}
+
+// count is the number of rows of a kind that some query of a span sees.
+func (a *attention) count(x seen, s span) int {
+	if x.fixed {
+		return a.fixed
+	}
+	return s.to - s.first
+}
+
+// place is where a head's values of a text are: its queries, keys and values in a row, the text's first row in qkv, and results.
+type place struct{ q, k, v, row, text, out int }
+
+// keys is where the keys begin that a span's queries may see.
+func (a *attention) keys(x seen, at place, s span) int {
+	if x.fixed {
+		return at.k
+	}
+	return at.row + s.first*a.h.row() + at.k
+}
 
 // heads has the team call body for each text and head. Heads that share keys and values are one thread's, one after the other.
 func (a *attention) heads(rows int, body func(w *kernels.Worker, t *tile, at place)) error {
@@ -104,54 +186,62 @@ func (a *attention) heads(rows int, body func(w *kernels.Worker, t *tile, at pla
 	return a.c.each(rows/a.h.Length*a.h.kv(), 1, func(w *kernels.Worker, from, to int) {
 		t := &a.tiles[w.ID]
 		if t.w == nil {
-			size := tileRows * kernels.WholeGroups(a.h.Length)
+			most := 0
+			for _, x := range a.seen {
+				most += a.count(x, span{to: a.h.Length})
+			}
+			size := tileRows * kernels.WholeGroups(most)
 			t.w, t.d = make([]float32, size), make([]float32, size)
 			if a.scores.Softcap > 0 {
 				t.slopes = make([]float32, size)
 			}
 		}
 		for i := from; i < to; i++ {
-			row, shared := i/a.h.kv()*a.h.Length, i%a.h.kv()
-			first := row * a.h.row()
-			k := first + n + shared*a.h.Dim
+			text, shared := i/a.h.kv(), i%a.h.kv()
+			row, k := text*a.h.Length, n+shared*a.h.Dim
 			for head := shared * group; head < (shared+1)*group; head++ {
-				body(w, t, place{q: first + head*a.h.Dim, k: k, v: k + kv, out: row*n + head*a.h.Dim})
+				body(w, t, place{q: head * a.h.Dim, k: k, v: k + kv, row: row * a.h.row(), text: text, out: row*n + head*a.h.Dim})
 			}
 		}
 	})
 }
 
-// weigh makes w [to−from, stride] the weights of the queries [from, to) for the keys [first, to), from q and k, whose rows are
-// apart by ld. All others are 0.
-func (a *attention) weigh(w *kernels.Worker, weights []float32, stride int, q, k []float32, ld, first, from, to int) {
-	a.score(w, weights, stride, q, k, ld, first, from, to)
-	a.soften(weights, stride, first, from, to)
-}
-
-// score makes w the scores of these queries and keys.
-func (a *attention) score(w *kernels.Worker, scores []float32, stride int, q, k []float32, ld, first, from, to int) {
-	a.c.Impl.Gemm(&kernels.Gemm{
-		TransB: true, M: to - from, N: to - first, K: a.h.Dim, Alpha: a.scores.Scale,
-		A: q[from*ld:], LDA: ld, B: k[first*ld:], LDB: ld, C: scores, LDC: stride,
-	}, &w.Scratch)
+// score makes scores [to−from, stride] those of a span's queries and the keys that they may see.
+func (a *attention) score(w *kernels.Worker, scores []float32, in []operand, at place, s span) {
+	ld, col := a.h.row(), 0
+	for _, x := range a.seen {
+		n := a.count(x, s)
+		a.c.Impl.Gemm(&kernels.Gemm{
+			TransB: true, M: s.to - s.from, N: n, K: a.h.Dim, Alpha: a.scores.Scale,
+			A: in[x.q].values[at.row+s.from*ld+at.q:], LDA: ld, B: in[x.kv].values[a.keys(x, at, s):], LDB: ld, C: scores[col:], LDC: s.stride,
+		}, &w.Scratch)
+		col += n
+	}
 	if a.scores.Softcap == 0 {
 		return
 	}
-	for i := range to - from {
-		a.c.Impl.Softcap(scores[i*stride:][:to-first], a.scores.Softcap)
+	for i := range s.to - s.from {
+		a.c.Impl.Softcap(scores[i*s.stride:][:s.total], a.scores.Softcap)
 	}
 }
 
-// soften makes scores weights.
-func (a *attention) soften(weights []float32, stride, first, from, to int) {
-	for i := from; i < to; i++ {
-		row := weights[(i-from)*stride:][:stride]
+// soften makes scores weights. Those of rows that a query does not see are 0.
+func (a *attention) soften(weights []float32, s span) {
+	for i := s.from; i < s.to; i++ {
+		row, col := weights[(i-s.from)*s.stride:][:s.stride], 0
 		if a.s.Landmark > 0 {
 			a.grouped(row, i)
 			continue
 		}
-		hide(row[:a.s.first(i)-first])
-		hide(row[i+1-first:])
+		for _, x := range a.seen {
+			n := a.count(x, s)
+			if !x.fixed {
+				hide(row[col:][:a.s.first(i)-s.first])
+				hide(row[col:][i+1-s.first : n])
+			}
+			col += n
+		}
+		hide(row[s.total:])
 		a.c.softmaxRow(row)
 	}
 }
@@ -159,78 +249,137 @@ func (a *attention) soften(weights []float32, stride, first, from, to int) {
 func (a *attention) run(out []float32, in []operand) error {
 	n, ld := a.h.width(), a.h.row()
 	return a.heads(in[0].shape[0], func(w *kernels.Worker, t *tile, at place) {
-		q, k, v := in[0].values[at.q:], in[0].values[at.k:], in[0].values[at.v:]
 		for from := 0; from < a.h.Length; from += tileRows {
-			to := min(from+tileRows, a.h.Length)
-			first := a.s.first(from)
-			stride := kernels.WholeGroups(to - first)
-			a.weigh(w, t.w, stride, q, k, ld, first, from, to)
-			a.c.Impl.Gemm(&kernels.Gemm{
-				M: to - from, N: a.h.Dim, K: to - first, Alpha: 1,
-				A: t.w, LDA: stride, B: v[first*ld:], LDB: ld, C: out[at.out+from*n:], LDC: n,
-			}, &w.Scratch)
+			s, col := a.span(from), 0
+			a.score(w, t.w, in, at, s)
+			a.soften(t.w, s)
+			for i, x := range a.seen {
+				keys := a.count(x, s)
+				a.c.Impl.Gemm(&kernels.Gemm{
+					M: s.to - from, N: a.h.Dim, K: keys, Alpha: 1, Beta: float32(min(i, 1)),
+					A: t.w[col:], LDA: s.stride, B: in[x.kv].values[a.keys(x, at, s)+at.v-at.k:], LDB: ld, C: out[at.out+from*n:], LDC: n,
+				}, &w.Scratch)
+				col += keys
+			}
 		}
 	})
 }
 
-func (*attention) differentiable() []bool { return []bool{true} }
+func (a *attention) differentiable() []bool {
+	return slices.Repeat([]bool{true}, a.seen[len(a.seen)-1].kv+1)
+}
 
 func (a *attention) gradients(in gorgonia.Nodes, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	back := newAttention(a.c, a.h, a.s)
-	back.scores = a.scores
-	return collect(in, lazy(attentionToInput{of: back}, in[0], grad))
+	of := newAttention(a.c, a.h, a.s)
+	of.scores, of.seen, of.fixed = a.scores, a.seen, a.fixed
+	back := &attentionToInputs{packed: shapesOf(in...), of: of}
+	inputs := append(slices.Clone(in), grad)
+	if len(in) == 1 {
+		return collect(in, lazy(back, inputs...))
+	}
+	all, err := back.apart(back, inputs...)
+	if err != nil {
+		return nil, err
+	}
+	for i, x := range in {
+		if !learned(x) {
+			all[i] = nil
+		}
+	}
+	return all, nil
 }
 
-// attentionToInput is the gradient with respect to queries, keys and values, from these and grad.
-type attentionToInput struct {
-	terminal
-	of *attention
+// attentionToInputs is the gradient with respect to queries, keys and values, from these and grad: that of the text's rows, or that
+// of all inputs one after the other.
+type attentionToInputs struct {
+	packed
+	of   *attention
+	sums []float32 // for each text, to rows that all queries see
 }
 
-func (attentionToInput) String() string { return "attention to its input" }
+func (*attentionToInputs) String() string { return "attention to its input" }
 
-func (attentionToInput) shape(in []tensor.Shape) (tensor.Shape, error) { return in[0], nil }
+func (g *attentionToInputs) shape(in []tensor.Shape) (tensor.Shape, error) {
+	if len(g.parts) == 1 {
+		return in[0], nil
+	}
+	return g.packed.shape(in)
+}
 
 // run has for a tile with weights P, and G the rows of grad: to values PᵀG; to weights D = G·Vᵀ, hence to scores
 // P∘(D − Σ P∘D), or what groupedToScores makes of them, with a soft cap times its slope; from there to queries and keys by their
 // product.
-func (g attentionToInput) run(out []float32, in []operand) error {
-	a := g.of
-	n, ld, dim, impl, scale := a.h.width(), a.h.row(), a.h.Dim, a.c.Impl, a.scores.Scale
+func (g *attentionToInputs) run(out []float32, in []operand) error {
+	a, impl := g.of, g.of.c.Impl
+	ld, dim, fixed := a.h.row(), a.h.Dim, a.fixed*a.h.row()
 	clear(out)
-	return a.heads(in[0].shape[0], func(w *kernels.Worker, t *tile, at place) {
-		q, k, v := in[0].values[at.q:], in[0].values[at.k:], in[0].values[at.v:]
-		toQ, toK, toV := out[at.q:], out[at.k:], out[at.v:]
+	to := g.cut(out)
+	if texts := in[0].shape[0] / a.h.Length; fixed > 0 && g.sums == nil {
+		g.sums = make([]float32, texts*fixed)
+	}
+	clear(g.sums)
+	err := a.heads(in[0].shape[0], func(w *kernels.Worker, t *tile, at place) {
 		for from := 0; from < a.h.Length; from += tileRows {
-			to := min(from+tileRows, a.h.Length)
-			first := a.s.first(from)
-			rows, keys := to-from, to-first
-			stride := kernels.WholeGroups(keys)
-			grad := in[1].values[at.out+from*n:]
-			a.score(w, t.w, stride, q, k, ld, first, from, to)
-			if a.scores.Softcap > 0 {
-				slopes(t.slopes, t.w[:rows*stride], a.scores.Softcap)
+			s, col := a.span(from), 0
+			rows := s.to - from
+			g.toValues(w, t, in, to, at, s)
+			g.toScores(t, s)
+			for _, x := range a.seen {
+				n, keys, k, q := a.count(x, s), a.keys(x, at, s), g.keys(x, to, at), at.row+from*ld+at.q
+				impl.Gemm(&kernels.Gemm{M: rows, N: dim, K: n, Alpha: 1, A: t.d[col:], LDA: s.stride, B: in[x.kv].values[keys:], LDB: ld, Beta: 1, C: to[x.q][q:], LDC: ld}, &w.Scratch)
+				impl.Gemm(&kernels.Gemm{TransA: true, M: n, N: dim, K: rows, Alpha: 1, A: t.d[col:], LDA: s.stride, B: in[x.q].values[q:], LDB: ld, Beta: 1, C: k[keys:], LDC: ld}, &w.Scratch)
+				col += n
 			}
-			a.soften(t.w, stride, first, from, to)
-			impl.Gemm(&kernels.Gemm{TransA: true, M: keys, N: dim, K: rows, Alpha: 1, A: t.w, LDA: stride, B: grad, LDB: n, Beta: 1, C: toV[first*ld:], LDC: ld}, &w.Scratch)
-			impl.Gemm(&kernels.Gemm{TransB: true, M: rows, N: keys, K: dim, Alpha: 1, A: grad, LDA: n, B: v[first*ld:], LDB: ld, C: t.d, LDC: stride}, &w.Scratch)
-			for i := range rows {
-				p, d := t.w[i*stride:][:keys], t.d[i*stride:][:keys]
-				if a.s.Landmark > 0 {
-					a.groupedToScores(p, d, from+i, scale)
-				} else {
-					toScores(p, d, impl.Dot(p, d), scale)
-				}
-				if a.scores.Softcap > 0 {
-					for j, slope := range t.slopes[i*stride:][:keys] {
-						d[j] *= slope
-					}
-				}
-			}
-			impl.Gemm(&kernels.Gemm{M: rows, N: dim, K: keys, Alpha: 1, A: t.d, LDA: stride, B: k[first*ld:], LDB: ld, C: toQ[from*ld:], LDC: ld}, &w.Scratch)
-			impl.Gemm(&kernels.Gemm{TransA: true, M: keys, N: dim, K: rows, Alpha: 1, A: t.d, LDA: stride, B: q[from*ld:], LDB: ld, Beta: 1, C: toK[first*ld:], LDC: ld}, &w.Scratch)
 		}
 	})
+	for i := 0; i < len(g.sums); i += fixed {
+		impl.Axpy(1, g.sums[i:i+fixed], to[len(to)-1])
+	}
+	return err
+}
+
+// keys is where the gradients with respect to keys and values belong.
+func (g *attentionToInputs) keys(x seen, to [][]float32, at place) []float32 {
+	if x.fixed {
+		return g.sums[at.text*g.of.fixed*g.of.h.row():]
+	}
+	return to[x.kv]
+}
+
+// toValues makes t.w a tile's weights, and t.d the gradients with respect to them, and adds those with respect to values.
+func (g *attentionToInputs) toValues(w *kernels.Worker, t *tile, in []operand, to [][]float32, at place, s span) {
+	a, impl, rows, col := g.of, g.of.c.Impl, s.to-s.from, 0
+	n, ld, dim := a.h.width(), a.h.row(), a.h.Dim
+	a.score(w, t.w, in, at, s)
+	if a.scores.Softcap > 0 {
+		slopes(t.slopes, t.w[:rows*s.stride], a.scores.Softcap)
+	}
+	a.soften(t.w, s)
+	grad := in[len(in)-1].values[at.out+s.from*n:]
+	for _, x := range a.seen {
+		keys, v := a.count(x, s), a.keys(x, at, s)+at.v-at.k
+		impl.Gemm(&kernels.Gemm{TransA: true, M: keys, N: dim, K: rows, Alpha: 1, A: t.w[col:], LDA: s.stride, B: grad, LDB: n, Beta: 1, C: g.keys(x, to, at)[v:], LDC: ld}, &w.Scratch)
+		impl.Gemm(&kernels.Gemm{TransB: true, M: rows, N: keys, K: dim, Alpha: 1, A: grad, LDA: n, B: in[x.kv].values[v:], LDB: ld, C: t.d[col:], LDC: s.stride}, &w.Scratch)
+		col += keys
+	}
+}
+
+// toScores makes the gradients with respect to a tile's weights, which it spoils, those with respect to its scores.
+func (g *attentionToInputs) toScores(t *tile, s span) {
+	a, impl := g.of, g.of.c.Impl
+	for i := range s.to - s.from {
+		p, d := t.w[i*s.stride:][:s.total], t.d[i*s.stride:][:s.total]
+		if a.s.Landmark > 0 {
+			a.groupedToScores(p, d, s.from+i, a.scores.Scale)
+		} else {
+			toScores(p, d, impl.Dot(p, d), a.scores.Scale)
+		}
+		if a.scores.Softcap > 0 {
+			for j, slope := range t.slopes[i*s.stride:][:s.total] {
+				d[j] *= slope
+			}
+		}
+	}
 }
 
 // slopes makes them those of the soft cap, of which scores are the results: 1 − (score/cap)².

@@ -116,7 +116,7 @@ func (p *Param) tensors(s Shape) []Param {
 
 // kind is the type that the tensor is written in.
 func (p *Param) kind(matrices quant.Type) quant.Type {
-	small := len(p.Shape) != 2 || slices.ContainsFunc([]string{"mem_fuse.", "mem_conv.", "mem_initial.", "mem_pool_q.", "mem_steps."}, func(part string) bool {
+	small := len(p.Shape) != 2 || slices.ContainsFunc([]string{"mem_fuse.", "mem_conv.", "mem_initial.", "mem_pool_q.", "mem_steps.", "mem_persistent."}, func(part string) bool {
 		return strings.Contains(p.Name, part)
 	})
 	if small || p.Shape[1]%matrices.BlockLen() != 0 {
@@ -238,8 +238,12 @@ func (s Shape) describeNeural(set func(key string, value any) error) error {
 	}
 	n := s.Neural
 	const prefix = "mneme.memory.neural."
-	return errors.Join(
-		set("mneme.memory.kind", "neural"), set(prefix+"variant", "lmm"), set(prefix+"layers", numbers(n.Layers)),
+	var err error
+	if n.Persistent > 0 {
+		err = set(prefix+"persistent", uint32(n.Persistent))
+	}
+	return errors.Join(err,
+		set("mneme.memory.kind", "neural"), set(prefix+"variant", n.Variant.String()), set(prefix+"layers", numbers(n.Layers)),
 		set(prefix+"head_count", uint32(n.Heads)), set(prefix+"head_length", uint32(n.Dim)), set(prefix+"depth", uint32(n.Depth)),
 		set(prefix+"expansion", uint32(max(n.Expansion, 1))), set(prefix+"chunk", uint32(n.Chunk)), set(prefix+"momentum", n.Momentum),
 		set(prefix+"full_loss", n.FullLoss), set(prefix+"convolution", uint32(n.Convolution)),

@@ -127,6 +127,7 @@ func questions(r *rand.Rand) []question {
 	for _, s := range []Sight{{}, {Window: 5}, {Window: 30}, {Chunk: 32}} {
 		all = append(all, attentionQuestion(some, s))
 	}
+	all = append(all, besideQuestion(some, Sight{Window: 30}, 5, false), besideQuestion(some, Sight{Chunk: 32}, 0, true), besideQuestion(some, Sight{Chunk: 81}, 3, true))
 	all = append(all, groupedQuestion(some, 16), groupedQuestion(some, 3))
 	return slices.Concat(all, fifoQuestions(some), neuralQuestions(some), scanQuestions(some), backboneQuestions(some))
 }
@@ -168,16 +169,7 @@ func attentionQuestion(some func(...int) input, s Sight) question {
 	return question{fmt.Sprintf("attention %+v", s), []input{some(rows, 3*n)},
 		func(c Compute, in gorgonia.Nodes) (*gorgonia.Node, error) { return c.Attention(in[0], h, s) },
 		func(f *formula, in gorgonia.Nodes) *gorgonia.Node {
-			sees := f.matrix(rows, rows, func(i, j int) float64 {
-				from := i / h.Length * h.Length
-				switch {
-				case s.Window > 0:
-					from = max(from, i-s.Window+1)
-				case s.Chunk > 0:
-					from += (i - from) / s.Chunk * s.Chunk
-				}
-				return when(from <= j && j <= i)
-			})
+			sees := f.matrix(rows, rows, seenBy(h, s))
 			var sum *gorgonia.Node
 			for head := range h.Count {
 				q := f.columns(in[0], head*h.Dim, h.Dim)
@@ -191,6 +183,77 @@ func attentionQuestion(some func(...int) input, s Sight) question {
 					sum = out
 				} else {
 					sum = f.add(sum, out)
+				}
+			}
+			return sum
+		}}
+}
+
+// seenBy says whether query i sees row j.
+func seenBy(h Heads, s Sight) func(i, j int) float64 {
+	return func(i, j int) float64 {
+		from := i / h.Length * h.Length
+		switch {
+		case s.Window > 0:
+			from = max(from, i-s.Window+1)
+		case s.Chunk > 0:
+			from += (i - from) / s.Chunk * s.Chunk
+		}
+		return when(from <= j && j <= i)
+	}
+}
+
+// besideQuestion is attention to rows beside those of the text, too: some that all queries see, which meet further queries, and some
+// at the positions of the text.
+func besideQuestion(some func(...int) input, s Sight, fixed int, retrieved bool) question {
+	h := Heads{Count: 2, Dim: 8, Length: 81}
+	n, rows := h.width(), 2*h.Length
+	inputs := []input{some(rows, 3*n)}
+	if fixed > 0 {
+		inputs = append(inputs, some(rows, 3*n), some(fixed, 3*n))
+	}
+	if retrieved {
+		inputs = append(inputs, some(rows, 3*n))
+	}
+	return question{fmt.Sprintf("attention %+v beside %d rows, retrieved %v", s, fixed, retrieved), inputs,
+		func(c Compute, in gorgonia.Nodes) (*gorgonia.Node, error) {
+			var b Beside
+			if fixed > 0 {
+				b.Plain, b.Fixed = in[1], in[2]
+			}
+			if retrieved {
+				b.Retrieved = in[len(in)-1]
+			}
+			return c.AttentionBeside(in[0], h, s, b)
+		},
+		func(f *formula, in gorgonia.Nodes) *gorgonia.Node {
+			var sum *gorgonia.Node
+			for head := range h.Count {
+				part := func(x *gorgonia.Node, of int) *gorgonia.Node { return f.columns(x, of*n+head*h.Dim, h.Dim) }
+				var total, out *gorgonia.Node
+				see := func(queries, of *gorgonia.Node, sees func(i, j int) float64) {
+					scores := f.scale(f.mul(part(queries, 0), f.transpose(part(of, 1))), 1/math.Sqrt(float64(h.Dim)))
+					count := of.Shape()[0]
+					w := f.times(f.must(gorgonia.Exp(scores)), f.matrix(rows, count, sees))
+					weight, value := f.mul(w, f.matrix(count, h.Dim, one)), f.mul(w, part(of, 2))
+					if out == nil {
+						total, out = weight, value
+						return
+					}
+					total, out = f.add(total, weight), f.add(out, value)
+				}
+				see(in[0], in[0], seenBy(h, s))
+				if fixed > 0 {
+					see(in[1], in[2], one)
+				}
+				if retrieved {
+					see(in[0], in[len(in)-1], seenBy(h, s))
+				}
+				y := f.mul(f.div(out, total), f.matrix(h.Dim, n, func(i, j int) float64 { return when(j == head*h.Dim+i) }))
+				if sum == nil {
+					sum = y
+				} else {
+					sum = f.add(sum, y)
 				}
 			}
 			return sum

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	engine "github.com/mneme-lm/mneme/attention"
 	"github.com/mneme-lm/mneme/kernels"
@@ -81,7 +82,7 @@ func TestGroupedSoftmaxIsTheEngines(t *testing.T) {
 				}
 				grad := operand{shape: []int{texts * shape.rows, n}, values: someValues(r, texts*shape.rows*n)}
 				a := newAttention(c, h, Sight{Landmark: shape.block})
-				got, toInput := runAlone(t, a, x), runAlone(t, attentionToInput{of: a}, x, grad)
+				got, toInput := runAlone(t, a, x), runAlone(t, &attentionToInputs{packed: packed{parts: []tensor.Shape{x.shape}}, of: a}, x, grad)
 				landmark := make([]bool, shape.rows)
 				for i := range landmark {
 					landmark[i] = i%(shape.block+1) == shape.block

@@ -54,7 +54,7 @@ func (s *Shape) checkMemories() error {
 		return errors.New("train: a model has one memory, not both a gated one and a neural one")
 	}
 	if s.Neural != nil {
-		if err := s.Neural.check(s.Layers); err != nil {
+		if err := s.Neural.check(s); err != nil {
 			return err
 		}
 	}
@@ -146,7 +146,10 @@ func (s Shape) forgetful() (without Shape, remembers bool) {
 		f := *s.Fifo
 		f.Zeroed, s.Fifo = true, &f
 	}
-	s.Neural = nil
+	if s.Neural != nil {
+		n := *s.Neural
+		n.Zeroed, s.Neural = true, &n
+	}
 	return s, remembers
 }
 
@@ -282,23 +285,47 @@ func (b *builder) small(tokens *gorgonia.Node, length int) *gorgonia.Node {
 }
 
 func (b *builder) layer(x *gorgonia.Node, l int, heads Heads) *gorgonia.Node {
-	normed := b.norm(x, block(l, "attn_norm.weight"))
-	x = b.add(x, b.linear(b.attend(normed, l, heads), block(l, "attn_output.weight"), ""))
 	if b.m.Shape.Neural.has(l) {
-		x = b.neural(x, l, heads.Length)
+		x = b.titans(x, l, heads)
+	} else {
+		x = b.attentive(x, l, heads)
 	}
 	gateUp := b.linear(b.norm(x, block(l, "ffn_norm.weight")), block(l, "ffn_gate_up.weight"), "")
 	hidden := b.next(func() (*gorgonia.Node, error) { return b.c.SwiGLU(gateUp) })
 	return b.add(x, b.linear(hidden, block(l, "ffn_down.weight"), ""))
 }
 
+// attentive adds attention.
+func (b *builder) attentive(x *gorgonia.Node, l int, heads Heads) *gorgonia.Node {
+	return b.add(x, b.attention(b.norm(x, block(l, "attn_norm.weight")), l, heads))
+}
+
+// attention is W_o·Attention(rows).
+func (b *builder) attention(rows *gorgonia.Node, l int, heads Heads) *gorgonia.Node {
+	return b.linear(b.attend(rows, l, heads), block(l, "attn_output.weight"), "")
+}
+
 // attend returns what the heads of a layer get for its normed rows.
 func (b *builder) attend(rows *gorgonia.Node, l int, heads Heads) *gorgonia.Node {
 	s := &b.m.Shape
-	qkv := b.linear(rows, block(l, "attn_qkv.weight"), block(l, "attn_qkv.bias"))
-	qkv = b.next(func() (*gorgonia.Node, error) { return b.c.RoPE(qkv, heads, s.RoPEBase) })
+	plain := b.qkv(rows, l)
+	qkv := b.next(func() (*gorgonia.Node, error) { return b.c.RoPE(plain, heads, s.RoPEBase) })
 	if s.Fifo != nil {
 		return b.fused(qkv, rows, l, heads)
 	}
-	return b.next(func() (*gorgonia.Node, error) { return b.c.Attention(qkv, heads, s.sight(l)) })
+	beside := Beside{Fixed: b.persistent(l), Plain: plain}
+	return b.next(func() (*gorgonia.Node, error) { return b.c.AttentionBeside(qkv, heads, s.sight(l), beside) })
+}
+
+// qkv is queries, keys and values of a layer before they are rotated.
+func (b *builder) qkv(rows *gorgonia.Node, l int) *gorgonia.Node {
+	return b.linear(rows, block(l, "attn_qkv.weight"), block(l, "attn_qkv.bias"))
+}
+
+// persistent is keys and values of a layer's persistent tokens, nil if it has none.
+func (b *builder) persistent(l int) *gorgonia.Node {
+	if n := b.m.Shape.Neural; !n.has(l) || n.Persistent == 0 {
+		return nil
+	}
+	return b.qkv(b.of[block(l, "mem_persistent.weight")], l)
 }

@@ -9,16 +9,17 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/mneme-lm/mneme/memory/neural"
+	"github.com/mneme-lm/mneme/model"
 )
 
-// Neural is the memory of Titans in some of a model's layers: between attention and the feed-forward network or, on a backbone, before attention, a branch
-//
-//	h ← h + W_o·Memory(RMSNorm(h))
-//
-// Queries, keys and values go through a convolution, the first two to length 1, and what is read through a norm and a gate.
+// Neural is the memory of Titans in some of a model's layers, beside attention as its variant says. Queries, keys and values go
+// through a convolution, the first two to length 1, and what is read through a norm and a gate.
 type Neural struct {
 	neural.Config
-	Layers []int // that have one, ascending
+	Variant    model.Variant `json:",omitempty"`
+	Persistent int           `json:",omitempty"` // learned tokens before every text, that attention of these layers sees
+	Zeroed     bool          `json:",omitempty"` // everything that is read is zeros
+	Layers     []int         // that have one, ascending
 	// Truncate is the number of chunks that gradients go through (see [Compute.Scan]); 0: they go through the whole text.
 	Truncate int
 }
@@ -37,7 +38,11 @@ func SmallDeepNeural() *Neural {
 	return n
 }
 
-func (n *Neural) check(layers int) error {
+// mostPersistent is the most persistent tokens of a layer.
+const mostPersistent = 1 << 12
+
+// check says what is wrong with the memory of a shape.
+func (n *Neural) check(s *Shape) error {
 	if err := checkNeural(n.Config); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
@@ -45,9 +50,30 @@ func (n *Neural) check(layers int) error {
 		return fmt.Errorf("train: no memory of shape %+v", *n)
 	}
 	for i, l := range n.Layers {
-		if l < 0 || l >= layers || i > 0 && l <= n.Layers[i-1] {
-			return fmt.Errorf("train: memories in the layers %v of %d", n.Layers, layers)
+		if l < 0 || l >= s.Layers || i > 0 && l <= n.Layers[i-1] {
+			return fmt.Errorf("train: memories in the layers %v of %d", n.Layers, s.Layers)
 		}
+		if err := n.checkBeside(s.sight(l)); err != nil {
+			return fmt.Errorf("train: layer %d: %w", l, err)
+		}
+	}
+	if s.Backbone != nil && (n.Variant != model.VariantLMM || n.Persistent > 0) {
+		return fmt.Errorf("train: a memory of variant %v with %d persistent tokens on a backbone, whose blocks stay as they are", n.Variant, n.Persistent)
+	}
+	return nil
+}
+
+// checkBeside says what is wrong with a memory beside attention that sees so much.
+func (n *Neural) checkBeside(s Sight) error {
+	switch {
+	case n.Variant > model.VariantMAL:
+		return fmt.Errorf("a memory of variant %v cannot be trained", n.Variant)
+	case n.Variant != model.VariantLMM && s.Window == 0:
+		return fmt.Errorf("a memory of variant %v stands beside attention to a window, not to %+v", n.Variant, s)
+	case n.Persistent < 0 || n.Persistent > mostPersistent:
+		return fmt.Errorf("%d persistent tokens", n.Persistent)
+	case n.Persistent > 0 && s.Landmark > 0:
+		return fmt.Errorf("persistent tokens beside landmarks")
 	}
 	return nil
 }
@@ -61,6 +87,9 @@ const (
 	beginMomentum = -2
 	beginDecay    = -7
 )
+
+// beginPersistent is how far from zero persistent tokens begin. Next to it, they are where weight of attention goes that finds nothing.
+const beginPersistent = 0.02
 
 // beginPart is what the logits of hidden layers' parts of the step begin with: these are 0.05 then.
 const beginPart = -2.944
@@ -87,7 +116,9 @@ func (m *Model) newNeural(seed uint64) {
 	}
 	fanIn := 1 / math.Sqrt(float64(d))
 	for _, l := range n.Layers {
-		ones(m.param(block(l, "mem_norm.weight"), d))
+		if n.Variant != model.VariantMAG {
+			ones(m.param(block(l, "mem_norm.weight"), d))
+		}
 		qkv := m.param(block(l, "mem_qkv.weight"), 3*width, d)
 		fill(qkv, fanIn)
 		copy(qkv.Values[width*d:2*width*d], qkv.Values[:width*d])
@@ -110,6 +141,13 @@ func (m *Model) newNeural(seed uint64) {
 		ones(m.param(block(l, "mem_read_norm.weight"), width))
 		fill(m.param(block(l, "mem_out_gate.weight"), width, d), fanIn)
 		fill(m.param(block(l, "mem_output.weight"), d, width), 0.6/math.Sqrt(float64(width)))
+		if n.gates() {
+			ones(m.param(block(l, "mem_branch_norm.weight"), d))
+			ones(m.param(block(l, "mem_gate_norm.weight"), d))
+		}
+		if n.Persistent > 0 {
+			fill(m.param(block(l, "mem_persistent.weight"), n.Persistent, d), beginPersistent)
+		}
 	}
 }
 
@@ -134,10 +172,46 @@ func (m *Model) newInitial(n *Neural, l int, fill func(p *Param, deviation float
 
 func initialName(layer int) string { return fmt.Sprintf("mem_initial.%d.weight", layer) }
 
+// gates reports whether what is read of the memory gates what attention comes to.
+func (n *Neural) gates() bool { return n.Variant == model.VariantMAG || n.Variant == model.VariantMAC }
+
+// titans returns what a layer with a memory makes of x before its feed-forward network: see [model.Variant].
+func (b *builder) titans(x *gorgonia.Node, l int, heads Heads) *gorgonia.Node {
+	switch b.m.Shape.Neural.Variant {
+	case model.VariantMAG:
+		normed := b.norm(x, block(l, "attn_norm.weight"))
+		var gate *gorgonia.Node
+		if !b.m.Shape.Neural.Zeroed {
+			gate = b.learning(normed, l, heads.Length)
+		}
+		return b.add(x, b.gatedBy(b.attention(normed, l, heads), gate, l))
+	case model.VariantMAL:
+		return b.attentive(b.neural(x, l, heads.Length), l, heads)
+	}
+	return b.neural(b.attentive(x, l, heads), l, heads.Length)
+}
+
+// gatedBy is y ⊗ m, or of zeros, if there is no m.
+func (b *builder) gatedBy(y, m *gorgonia.Node, l int) *gorgonia.Node {
+	y = b.norm(y, block(l, "mem_branch_norm.weight"))
+	if m == nil { // σ(0) = ½
+		return b.next(func() (*gorgonia.Node, error) { return b.c.Scale(y, 0.5) })
+	}
+	m = b.norm(m, block(l, "mem_gate_norm.weight"))
+	return b.next(func() (*gorgonia.Node, error) { return b.c.Gate(y, m) })
+}
+
 // neural adds what the memory of a layer reads.
 func (b *builder) neural(x *gorgonia.Node, l, length int) *gorgonia.Node {
+	if b.m.Shape.Neural.Zeroed {
+		return x
+	}
+	return b.add(x, b.learning(b.norm(x, block(l, "mem_norm.weight")), l, length))
+}
+
+// learning is W_o·Memory(normed).
+func (b *builder) learning(normed *gorgonia.Node, l, length int) *gorgonia.Node {
 	n, of := b.m.Shape.Neural, func(name string) *gorgonia.Node { return b.of[block(l, name)] }
-	normed := b.norm(x, block(l, "mem_norm.weight"))
 	rows := b.linear(normed, block(l, "mem_qkv.weight"), "")
 	if n.Convolution > 0 {
 		rows = b.next(func() (*gorgonia.Node, error) { return b.c.Convolution(rows, of("mem_conv.weight"), length) })
@@ -161,5 +235,5 @@ func (b *builder) neural(x *gorgonia.Node, l, length int) *gorgonia.Node {
 	})
 	out := b.linear(normed, block(l, "mem_out_gate.weight"), "")
 	read = b.next(func() (*gorgonia.Node, error) { return b.c.Gate(read, out) })
-	return b.add(x, b.linear(read, block(l, "mem_output.weight"), ""))
+	return b.linear(read, block(l, "mem_output.weight"), "")
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mneme-lm/mneme/internal/testdata"
+	"github.com/mneme-lm/mneme/model"
 	"github.com/mneme-lm/mneme/train/tales"
 	"github.com/mneme-lm/mneme/weights/safetensors"
 )
@@ -29,13 +30,29 @@ func tinyDeepNeural() Shape {
 	return s
 }
 
+// tinyVariant is a tiny model whose memory stands beside attention as a variant has it, with persistent tokens or without.
+func tinyVariant(v model.Variant, persistent int) Shape {
+	s := tinyNeural()
+	s.Neural.Variant, s.Neural.Persistent = v, persistent
+	if v == model.VariantMAC {
+		s.Neural.Chunk = 7 // texts end within segments
+		s.Sight = Sight{Chunk: 7}
+	}
+	return s
+}
+
 // stir changes what memories begin with: no key is next to zero, where a step changes it all at once, and what is learned counts.
 func stir(m *Model) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, p := range m.Params {
-		if strings.HasSuffix(p.Name, "mem_conv.weight") || strings.HasSuffix(p.Name, "mem_gates.bias") || strings.HasSuffix(p.Name, "mem_initial.1.weight") {
+		if strings.HasSuffix(p.Name, "mem_conv.weight") || strings.HasSuffix(p.Name, "mem_gates.bias") || strings.Contains(p.Name, "mem_initial.") {
 			for i := range p.Values {
 				p.Values[i] += float32(0.3 * r.NormFloat64())
+			}
+		}
+		if strings.HasSuffix(p.Name, "mem_persistent.weight") || strings.HasSuffix(p.Name, "branch_norm.weight") || strings.HasSuffix(p.Name, "gate_norm.weight") {
+			for i := range p.Values {
+				p.Values[i] += float32(r.NormFloat64())
 			}
 		}
 	}
@@ -148,9 +165,27 @@ func TestNeuralIsRefused(t *testing.T) {
 		"activation":      func(n *Neural) { n.SiLU = true },
 		"epsilon":         func(n *Neural) { n.NormEpsilon = float32(math.NaN()) },
 		"momentum beyond": func(n *Neural) { n.MostMomentum = 1.5 },
+		"variant":         func(n *Neural) { n.Variant = model.VariantMAC + 1 },
+		"mac in a window": func(n *Neural) { n.Variant = model.VariantMAC },
+		"persistent":      func(n *Neural) { n.Persistent = -1 },
+		"too persistent":  func(n *Neural) { n.Persistent = 1 << 20 },
 	} {
 		s := tinyNeural()
 		change(s.Neural)
+		if _, err := NewModel(s, 1); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	for name, change := range map[string]func(s *Shape){
+		"mag without a window":    func(s *Shape) { s.Neural.Variant, s.Sight = model.VariantMAG, Sight{} },
+		"mal in chunks":           func(s *Shape) { s.Neural.Variant, s.Sight = model.VariantMAL, Sight{Chunk: 5} },
+		"mac with other segments": func(s *Shape) { s.Neural.Variant, s.Sight = model.VariantMAC, Sight{Chunk: 4} },
+		"persistent tokens, landmarks": func(s *Shape) {
+			s.Neural.Persistent, s.Sight, s.Landmark = 1, Sight{}, Landmark{Block: 7, Token: tales.Landmark}
+		},
+	} {
+		s := tinyNeural()
+		change(&s)
 		if _, err := NewModel(s, 1); err == nil {
 			t.Errorf("%s: no error", name)
 		}

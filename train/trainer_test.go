@@ -10,6 +10,7 @@ import (
 
 	"github.com/mneme-lm/mneme/kernels"
 	"github.com/mneme-lm/mneme/memory/fifo"
+	"github.com/mneme-lm/mneme/model"
 	"github.com/mneme-lm/mneme/train/tales"
 )
 
@@ -33,14 +34,19 @@ func kinds() map[string]Shape {
 		return of(func(s *Shape) { s.Fifo = f })
 	}
 	return map[string]Shape{
-		"full":     tiny(),
-		"window":   of(func(s *Shape) { s.Sight.Window = 7 }),
-		"chunk":    of(func(s *Shape) { s.Sight.Chunk = 16 }),
-		"layers":   of(func(s *Shape) { s.Sights = []Sight{{Window: 5}, {}} }),
-		"landmark": of(func(s *Shape) { s.Landmark = Landmark{Block: 7, Token: tales.Landmark} }),
-		"neural":   tinyNeural(),
-		"deep":     tinyDeepNeural(),
-		"fifo":     remembers(func(*Fifo) {}),
+		"full":                       tiny(),
+		"window":                     of(func(s *Shape) { s.Sight.Window = 7 }),
+		"chunk":                      of(func(s *Shape) { s.Sight.Chunk = 16 }),
+		"layers":                     of(func(s *Shape) { s.Sights = []Sight{{Window: 5}, {}} }),
+		"landmark":                   of(func(s *Shape) { s.Landmark = Landmark{Block: 7, Token: tales.Landmark} }),
+		"neural":                     tinyNeural(),
+		"deep":                       tinyDeepNeural(),
+		"lmm with persistent tokens": tinyVariant(model.VariantLMM, 3),
+		"mag":                        tinyVariant(model.VariantMAG, 0),
+		"mag with persistent tokens": tinyVariant(model.VariantMAG, 1),
+		"mal":                        tinyVariant(model.VariantMAL, 0),
+		"mal with persistent tokens": tinyVariant(model.VariantMAL, 3),
+		"fifo":                       remembers(func(*Fifo) {}),
 		"fifo of means": remembers(func(f *Fifo) {
 			f.Gate, f.Pooling, f.Renormalize, f.Layers = fifo.GateSimple, fifo.PoolMean, true, []int{0, 1}
 		}),
@@ -159,7 +165,9 @@ func TestHeadsLookBack(t *testing.T) {
 	a, scratch := newAttention(c, h, Sight{}), kernels.Worker{}
 	w := make([]float32, length*length)
 	for head := range 3 {
-		a.weigh(&scratch, w, length, turned[head*h.Dim:], turned[s.Dim+head*h.Dim:], len(bias), 0, 0, length)
+		all := span{to: length, total: length, stride: length}
+		a.score(&scratch, w, []operand{{values: turned}}, place{q: head * h.Dim, k: s.Dim + head*h.Dim}, all)
+		a.soften(w, all)
 		for i := head + 1; i < length; i++ {
 			row := w[i*length:][:length]
 			if at := largest(row); at != i-head-1 || row[at] < 0.9 {
