@@ -9,6 +9,7 @@ import (
 
 	"github.com/mneme-lm/mneme"
 	"github.com/mneme-lm/mneme/memory/fifo"
+	"github.com/mneme-lm/mneme/model"
 	"github.com/mneme-lm/mneme/tokenizer"
 	"github.com/mneme-lm/mneme/train/tales"
 	"github.com/mneme-lm/mneme/weights/quant"
@@ -62,6 +63,9 @@ func TestModelsAreWritten(t *testing.T) {
 	s := tinyNeural()
 	s.Neural.Heads = 1
 	shapes["one head"] = s
+	s = tinyVariant(model.VariantMAC, 1) // convolutions reach back beyond a segment
+	s.Neural.Chunk, s.Sight.Chunk = 2, 2
+	shapes["mac in short segments"] = s
 	for name, s := range shapes {
 		m, err := NewModel(s, 7)
 		if err != nil {

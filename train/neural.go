@@ -20,7 +20,8 @@ type Neural struct {
 	Persistent int           `json:",omitempty"` // learned tokens before every text, that attention of these layers sees
 	Zeroed     bool          `json:",omitempty"` // everything that is read is zeros
 	Layers     []int         // that have one, ascending
-	// Truncate is the number of chunks that gradients go through (see [Compute.Scan]); 0: they go through the whole text.
+	// Truncate is the number of chunks that gradients go through (see [Compute.Scan]); 0: they go through the whole text,
+	// as those of VariantMAC do.
 	Truncate int
 }
 
@@ -66,9 +67,13 @@ func (n *Neural) check(s *Shape) error {
 // checkBeside says what is wrong with a memory beside attention that sees so much.
 func (n *Neural) checkBeside(s Sight) error {
 	switch {
-	case n.Variant > model.VariantMAL:
+	case n.Variant > model.VariantMAC:
 		return fmt.Errorf("a memory of variant %v cannot be trained", n.Variant)
-	case n.Variant != model.VariantLMM && s.Window == 0:
+	case n.Variant == model.VariantMAC && s.Chunk != n.Chunk:
+		return fmt.Errorf("a memory of variant %v in chunks of %d beside attention to %+v", n.Variant, n.Chunk, s)
+	case n.Variant == model.VariantMAC && n.Truncate > 0:
+		return fmt.Errorf("gradients through %d chunks of a memory of variant %v, where they go through the whole text", n.Truncate, n.Variant)
+	case (n.Variant == model.VariantMAG || n.Variant == model.VariantMAL) && s.Window == 0:
 		return fmt.Errorf("a memory of variant %v stands beside attention to a window, not to %+v", n.Variant, s)
 	case n.Persistent < 0 || n.Persistent > mostPersistent:
 		return fmt.Errorf("%d persistent tokens", n.Persistent)
@@ -187,6 +192,8 @@ func (b *builder) titans(x *gorgonia.Node, l int, heads Heads) *gorgonia.Node {
 		return b.add(x, b.gatedBy(b.attention(normed, l, heads), gate, l))
 	case model.VariantMAL:
 		return b.attentive(b.neural(x, l, heads.Length), l, heads)
+	case model.VariantMAC:
+		return b.mac(x, l, heads)
 	}
 	return b.neural(b.attentive(x, l, heads), l, heads.Length)
 }
@@ -211,29 +218,47 @@ func (b *builder) neural(x *gorgonia.Node, l, length int) *gorgonia.Node {
 
 // learning is W_o·Memory(normed).
 func (b *builder) learning(normed *gorgonia.Node, l, length int) *gorgonia.Node {
-	n, of := b.m.Shape.Neural, func(name string) *gorgonia.Node { return b.of[block(l, name)] }
-	rows := b.linear(normed, block(l, "mem_qkv.weight"), "")
-	if n.Convolution > 0 {
-		rows = b.next(func() (*gorgonia.Node, error) { return b.c.Convolution(rows, of("mem_conv.weight"), length) })
-	}
-	rows = b.next(func() (*gorgonia.Node, error) {
-		return b.c.UnitHeads(rows, Heads{Count: n.Heads, Dim: n.Dim, Length: length})
-	})
+	n := b.m.Shape.Neural
+	rows := b.memoryRows(b.linear(normed, block(l, "mem_qkv.weight"), ""), l, length)
 	gates := b.linear(normed, block(l, "mem_gates.weight"), block(l, "mem_gates.bias"))
-	var learned gorgonia.Nodes
+	read := b.next(func() (*gorgonia.Node, error) {
+		return b.c.Scan(n.Config, length, n.Truncate, rows, gates, b.initial(l)...)
+	})
+	return b.finished(read, b.linear(normed, block(l, "mem_out_gate.weight"), ""), l)
+}
+
+// memoryRows is queries, keys and values of a memory after their convolution, the first two of length 1.
+func (b *builder) memoryRows(rows *gorgonia.Node, l, length int) *gorgonia.Node {
+	n := b.m.Shape.Neural
+	convolved := rows
+	if n.Convolution > 0 {
+		convolved = b.next(func() (*gorgonia.Node, error) {
+			return b.c.Convolution(rows, b.of[block(l, "mem_conv.weight")], length)
+		})
+	}
+	return b.next(func() (*gorgonia.Node, error) {
+		return b.c.UnitHeads(convolved, Heads{Count: n.Heads, Dim: n.Dim, Length: length})
+	})
+}
+
+// initial is the weights that M's layers begin with and, where there are, steps.
+func (b *builder) initial(l int) (learned gorgonia.Nodes) {
+	n := b.m.Shape.Neural
 	for i := range n.Depth {
-		learned = append(learned, of(initialName(i)))
+		learned = append(learned, b.of[block(l, initialName(i))])
 	}
 	if n.Steps() > 0 {
-		learned = append(learned, of("mem_steps.weight"))
+		learned = append(learned, b.of[block(l, "mem_steps.weight")])
 	}
-	read := b.next(func() (*gorgonia.Node, error) {
-		return b.c.Scan(n.Config, length, n.Truncate, rows, gates, learned...)
+	return learned
+}
+
+// finished is the norm, the gate and the output projection of what is read.
+func (b *builder) finished(read, out *gorgonia.Node, l int) *gorgonia.Node {
+	n := b.m.Shape.Neural
+	normed := b.next(func() (*gorgonia.Node, error) {
+		return b.c.RMSNormHeads(read, b.of[block(l, "mem_read_norm.weight")], n.Dim, n.NormEpsilon)
 	})
-	read = b.next(func() (*gorgonia.Node, error) {
-		return b.c.RMSNormHeads(read, of("mem_read_norm.weight"), n.Dim, n.NormEpsilon)
-	})
-	out := b.linear(normed, block(l, "mem_out_gate.weight"), "")
-	read = b.next(func() (*gorgonia.Node, error) { return b.c.Gate(read, out) })
-	return b.linear(read, block(l, "mem_output.weight"), "")
+	gated := b.next(func() (*gorgonia.Node, error) { return b.c.Gate(normed, out) })
+	return b.linear(gated, block(l, "mem_output.weight"), "")
 }

@@ -102,6 +102,25 @@ func TestShapesAreRefused(t *testing.T) {
 		{"initial weights of layer 0 are", func() (*gorgonia.Node, error) {
 			return c.Scan(linear, 4, 0, values(4, 12), values(4, 3), values(2, 4, 4))
 		}},
+		{"rows [2, 5) of texts of 4", func() (*gorgonia.Node, error) { return c.Cut(values(4, 3), 4, 2, 5) }},
+		{"of 2 texts", func() (*gorgonia.Node, error) { return c.Join(2, values(4, 3), values(3, 3)) }},
+		{"initial weights of layer 0 are", func() (*gorgonia.Node, error) { return c.BeginState(linear, 1, values(2, 4, 4)) }},
+		{"in chunks of 1", func() (*gorgonia.Node, error) { return c.Retrieve(linear, values(1, 32), values(2, 12)) }},
+		{"states are", func() (*gorgonia.Node, error) {
+			return c.Learn(linear, values(1, 16), values(1, 12), values(1, 3), values(1, 4, 4))
+		}},
+		{"rows beside those of texts", func() (*gorgonia.Node, error) {
+			return c.AttentionBeside(values(4, 12), Heads{Count: 1, Dim: 4, Length: 4}, Sight{}, Beside{Retrieved: values(3, 12)})
+		}},
+		{"that all queries see", func() (*gorgonia.Node, error) {
+			return c.AttentionBeside(values(4, 12), Heads{Count: 1, Dim: 4, Length: 4}, Sight{}, Beside{Fixed: values(3, 11), Plain: values(4, 12)})
+		}},
+		{"is missing", func() (*gorgonia.Node, error) {
+			return c.AttentionBeside(values(4, 12), Heads{Count: 1, Dim: 4, Length: 4}, Sight{}, Beside{Fixed: values(3, 12)})
+		}},
+		{"with landmarks after 2", func() (*gorgonia.Node, error) {
+			return c.AttentionBeside(values(4, 12), Heads{Count: 1, Dim: 4, Length: 4}, Sight{Landmark: 2}, Beside{Retrieved: values(4, 12)})
+		}},
 		{"targets", func() (*gorgonia.Node, error) { return c.CrossEntropy(values(4, 12), values(3), values(4)) }},
 	} {
 		if _, err := refused.build(); err == nil || !strings.Contains(err.Error(), refused.want) {

@@ -48,13 +48,17 @@ func (h Heads) check(s tensor.Shape) error {
 // RoPE rotates the queries and keys of rows qkv [rows, 3·heads·dim] by their positions in the text, first halves of heads with
 // second halves, at the frequencies base^(−2i/dim).
 func (c Compute) RoPE(qkv *gorgonia.Node, h Heads, base float64) (*gorgonia.Node, error) {
-	var t Rotation
+	return c.Rotate(qkv, h, rotationFrom(h, base, 0))
+}
+
+// rotationFrom is the rotation of texts that begin at a position.
+func rotationFrom(h Heads, base float64, first int) (t Rotation) {
 	half := h.Dim / 2
 	for i := range max(h.Length, 0) * half {
-		sin, cos := math.Sincos(float64(i/half) * math.Pow(base, -2*float64(i%half)/float64(h.Dim)))
+		sin, cos := math.Sincos(float64(first+i/half) * math.Pow(base, -2*float64(i%half)/float64(h.Dim)))
 		t.Cos, t.Sin = append(t.Cos, float32(cos)), append(t.Sin, float32(sin))
 	}
-	return c.Rotate(qkv, h, t)
+	return t
 }
 
 // Rotation is the cosines and sines of the positions of a text, [Length, pairs]. Of a head the first 2·pairs values are rotated,

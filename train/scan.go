@@ -199,22 +199,27 @@ func (s *scan) texts(rows, chunks int, body func(w *kernels.Worker, sp *scanSpac
 }
 
 func (s *scan) run(out []float32, in []operand) error {
-	d, width := s.m.Dim, s.m.Heads*s.m.Dim
 	return s.texts(in[0].shape[0], 2, func(w *kernels.Worker, sp *scanSpace, text, head int) {
 		x := s.input(in, text, head)
 		sp.chunks[0].begin(x)
 		for b := range s.chunks() {
 			at := &sp.chunks[b%2]
-			s.read(w, sp, at, x, b)
-			read, first := at.layers[s.m.Depth-1].sums, x.first+b*s.m.Chunk
-			for i := range s.in(b) {
-				copy(out[(first+i)*width+head*d:][:d], read[i*d:])
-			}
+			s.read(w, sp, at, x, b, b+1 < s.chunks())
+			s.result(out, at, x, b)
 			if b+1 < s.chunks() {
 				s.learn(w, sp, at, &sp.chunks[(b+1)%2], x)
 			}
 		}
 	})
+}
+
+// result puts what the queries of a chunk read where it belongs.
+func (s *scan) result(out []float32, x *scanChunk, in scanInput, chunk int) {
+	d, width := s.m.Dim, s.m.Heads*s.m.Dim
+	read, first := x.layers[s.m.Depth-1].sums, in.first+chunk*s.m.Chunk
+	for i := range s.in(chunk) {
+		copy(out[(first+i)*width+in.head*d:][:d], read[i*d:])
+	}
 }
 
 // begin makes a chunk the first of its text.
@@ -224,12 +229,11 @@ func (x *scanChunk) begin(in scanInput) {
 	}
 }
 
-// read computes what the queries of a chunk read and, unless it is the text's last, from which nobody learns, the errors that
-// its keys come to.
-func (s *scan) read(w *kernels.Worker, sp *scanSpace, x *scanChunk, in scanInput, chunk int) {
+// read computes what the queries of a chunk read and, if it is one that is learned from, the errors that its keys come to.
+func (s *scan) read(w *kernels.Worker, sp *scanSpace, x *scanChunk, in scanInput, chunk int, learns bool) {
 	n, d, width := s.in(chunk), s.m.Dim, s.m.Heads*s.m.Dim
 	first, rows := in.first+chunk*s.m.Chunk, n
-	if chunk+1 < s.chunks() {
+	if learns {
 		rows = 2 * n
 	}
 	to := x.layers[0].inputs
@@ -245,7 +249,7 @@ func (s *scan) read(w *kernels.Worker, sp *scanSpace, x *scanChunk, in scanInput
 			s.activate(sp, y, x.layers[l+1].inputs, rows)
 		}
 	}
-	if rows == n {
+	if !learns {
 		return
 	}
 	for i := range n {

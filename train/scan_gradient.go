@@ -81,37 +81,45 @@ func (g *scanToRows) run(out []float32, in []operand) error {
 	clear(out)
 	clear(g.gates)
 	return s.texts(in[0].shape[0], chunks, func(w *kernels.Worker, sp *scanSpace, text, head int) {
-		if sp.down.layers == nil {
-			sp.down = s.newDown()
-		}
+		sp.ready(s)
 		x := s.input(in, text, head)
 		sp.chunks[0].begin(x)
 		for b := range chunks {
-			s.read(w, sp, &sp.chunks[b], x, b)
+			s.read(w, sp, &sp.chunks[b], x, b, b+1 < chunks)
 			if b+1 < chunks {
 				s.learn(w, sp, &sp.chunks[b], &sp.chunks[b+1], x)
 			}
 		}
-		for l := range sp.down.layers {
-			d := &sp.down.layers[l]
-			d.part = 0
-			clear(d.initial)
-		}
 		for b := chunks - 1; b >= 0; b-- {
-			g.chunk(w, sp, out, in[len(in)-1].values, x, b)
+			g.chunk(w, sp, out, in[len(in)-1].values, x, b, b+1 < chunks && (s.truncate == 0 || (b+1)%s.truncate != 0))
 		}
-		g.finish(sp, x, text)
+		g.finish(sp, x, text, true)
 	})
 }
 
-// finish puts the gradients of a head's initial weights and steps where those of the text belong.
-func (g *scanToRows) finish(sp *scanSpace, in scanInput, text int) {
+// ready makes room for the gradients of a text, and those that add up in it zero.
+func (sp *scanSpace) ready(s *scan) {
+	if sp.down.layers == nil {
+		sp.down = s.newDown()
+	}
+	for l := range sp.down.layers {
+		d := &sp.down.layers[l]
+		d.part = 0
+		clear(d.initial)
+	}
+}
+
+// finish puts the gradients of a head's initial weights and steps where those of the text belong. Its first chunk begins with the
+// initial weights, or with other ones.
+func (g *scanToRows) finish(sp *scanSpace, in scanInput, text int, begins bool) {
 	s := g.scan
 	for l := range sp.down.layers {
 		d := &sp.down.layers[l]
 		to := g.parts[l][(text*s.m.Heads+in.head)*len(d.initial):][:len(d.initial)]
 		copy(to, d.initial)
-		s.c.Impl.Axpy(1, d.state[:len(to)], to)
+		if begins {
+			s.c.Impl.Axpy(1, d.state[:len(to)], to)
+		}
 		if s.m.Steps() > 0 && l < s.m.Depth-1 {
 			part := float64(in.parts[l])
 			g.parts[s.m.Depth][(text*(s.m.Depth-1)+l)*s.m.Heads+in.head] = float32(d.part * part * (1 - part))
@@ -119,16 +127,17 @@ func (g *scanToRows) finish(sp *scanSpace, in scanInput, text int) {
 	}
 }
 
-// chunk takes the gradients of what a chunk computes from grad and from those of the state that the next one begins with, which
-// become those of its own.
-func (g *scanToRows) chunk(w *kernels.Worker, sp *scanSpace, out, grad []float32, in scanInput, b int) {
+// chunk takes the gradients of what a chunk computes from grad, nil where nobody reads, and, if the next one learns from it, from
+// those of the state that this one begins with, which become those of its own.
+func (g *scanToRows) chunk(w *kernels.Worker, sp *scanSpace, out, grad []float32, in scanInput, b int, learns bool) {
 	s, x, down := g.scan, &sp.chunks[b], &sp.down
 	n, d, width, last := s.in(b), s.m.Dim, s.m.Heads*s.m.Dim, s.m.Depth-1
 	first, rows := in.first+b*s.m.Chunk, n // rows that have a part in the result: keys only if somebody sees what is learned
-	for i := range n {
+	clear(down.layers[last].sums[:n*d])
+	for i := 0; grad != nil && i < n; i++ {
 		copy(down.layers[last].sums[i*d:(i+1)*d], grad[(first+i)*width+in.head*d:])
 	}
-	if b == s.chunks()-1 || s.truncate > 0 && (b+1)%s.truncate == 0 {
+	if !learns {
 		for l := range down.layers {
 			clear(down.layers[l].state)
 		}

@@ -23,6 +23,9 @@ func scanQuestions(some func(...int) input) (all []question) {
 	for _, s := range scans {
 		all = append(all, scanQuestion(some, s))
 	}
+	for _, i := range []int{0, 4, 8} {
+		all = append(all, segmentsQuestion(some, scans[i]))
+	}
 	return all
 }
 
@@ -93,6 +96,41 @@ func scanQuestion(some func(...int) input, s scanned) question {
 			}
 			return sum
 		}}
+}
+
+// segmentsQuestion is the same memory, with its state handed from chunk to chunk.
+func segmentsQuestion(some func(...int) input, s scanned) question {
+	q := scanQuestion(some, s)
+	q.name = fmt.Sprintf("segments in %s", s.name)
+	q.fused = func(c Compute, in gorgonia.Nodes) (*gorgonia.Node, error) {
+		state, err := c.BeginState(s.m, s.texts, in[2:2+s.m.Depth]...)
+		if err != nil {
+			return nil, err
+		}
+		var read gorgonia.Nodes
+		for from := 0; ; from += s.m.Chunk {
+			to := min(from+s.m.Chunk, s.length)
+			rows, err := c.Cut(in[0], s.length, from, to)
+			if err != nil {
+				return nil, err
+			}
+			y, err := c.Retrieve(s.m, state, rows)
+			if err != nil {
+				return nil, err
+			}
+			if read = append(read, y); to == s.length {
+				return c.Join(s.texts, read...)
+			}
+			gates, err := c.Cut(in[1], s.length, from, to)
+			if err != nil {
+				return nil, err
+			}
+			if state, err = c.Learn(s.m, state, rows, gates, in[2:]...); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return q
 }
 
 // plainMemory is a head of a memory as an expression.
