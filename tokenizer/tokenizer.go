@@ -119,6 +119,7 @@ func (t *Tokenizer) buildEncoder(r reader, rule preRule) error {
 type EncodeOptions struct {
 	AddSpecial   bool // put BOS before and EOS after the text, as far as the metadata asks for them
 	ParseSpecial bool // control tokens written in the text, such as <|im_end|>, are these tokens
+	Continue     bool // the text goes on from another one: it gets no space in front
 }
 
 // Encode returns the ids of a text, none for an empty one unless BOS or EOS is added. User-defined tokens are always
@@ -130,7 +131,7 @@ func (t *Tokenizer) Encode(text string, opts EncodeOptions) []int32 {
 		ids = append(ids, t.ids.bos)
 	}
 	if text != "" {
-		ids = t.appendFragments(ids, text, opts.ParseSpecial)
+		ids = t.appendFragments(ids, text, opts)
 	}
 	if opts.AddSpecial && t.ids.addEOS {
 		ids = append(ids, t.ids.eos)
@@ -138,9 +139,9 @@ func (t *Tokenizer) Encode(text string, opts EncodeOptions) []int32 {
 	return ids
 }
 
-func (t *Tokenizer) appendFragments(ids []int32, text string, parseSpecial bool) []int32 {
-	first := true
-	for _, f := range t.special.partition(text, parseSpecial) {
+func (t *Tokenizer) appendFragments(ids []int32, text string, opts EncodeOptions) []int32 {
+	first := !opts.Continue
+	for _, f := range t.special.partition(text, opts.ParseSpecial) {
 		if f.token != noToken {
 			ids = append(ids, f.token)
 			first = true
