@@ -15,3 +15,9 @@ func TestKindNames(t *testing.T) {
 		t.Errorf("%d names for %d kinds", len(kindNames), Kinds)
 	}
 }
+
+func TestMostFacts(t *testing.T) {
+	if MostFacts != len(names) {
+		t.Errorf("%d facts about %d people", MostFacts, len(names))
+	}
+}

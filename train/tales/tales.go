@@ -65,6 +65,9 @@ func (g *Generator) line(from []string, a, b string) (said []int) {
 	return said
 }
 
+// MostFacts is the most facts that a document has: each is about somebody else.
+const MostFacts = 40
+
 // Story returns a document of length tokens with least to most facts, each about somebody else: most often all of the same kind.
 // About half of the questions are asked somewhere after their fact, the others at the end.
 func (g *Generator) Story(length, least, most int) (Document, error) {
