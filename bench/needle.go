@@ -21,7 +21,10 @@ const DefaultPass = 0.9
 type Haystacks interface {
 	// Places says what there is, in the order in which it is read.
 	Places() []Place
-	// Haystack makes, or gets, the text of a place, by its number among the places. It is called by several goroutines.
+	// Size is how many tokens the text of a place has at most, with its longest question and answer, and how many questions, by
+	// its number among the places. A text that there is no memory for is not made.
+	Size(number int) (tokens, questions int)
+	// Haystack makes, or gets, the text of a place. It is called by several goroutines.
 	Haystack(number int) (Haystack, error)
 }
 
@@ -88,7 +91,8 @@ type NeedleOptions struct {
 
 // Needle measures what a model finds in texts: each is read, the cache is brought within its budget, the question is read, and
 // the model's own greedy answer is held against the one that is right. A text that cannot be read, for want of memory or since a
-// learned memory diverged, counts as not answered.
+// learned memory diverged, counts as not answered. How much memory there is depends on what else is done at the time: such a text is
+// tried once more when no other is being read, and does not become part of the log. Any other error ends the measurement.
 func Needle(ctx context.Context, m *mneme.Model, h Haystacks, o NeedleOptions) (*NeedleResult, error) {
 	r, err := newNeedleRun(m, h, o)
 	if err != nil {
@@ -111,9 +115,10 @@ type needleRun struct {
 	next      atomic.Int64 // number in todo
 	elapsed   time.Duration
 
-	mu    sync.Mutex
-	done  int // tokens of the texts that were read
-	total int
+	mu      sync.Mutex
+	done    int // tokens of the texts that were read
+	total   int
+	refused []int // numbers of places whose texts there was no memory for beside others
 }
 
 func newNeedleRun(m *mneme.Model, h Haystacks, o NeedleOptions) (*needleRun, error) {
@@ -167,9 +172,12 @@ func (r *needleRun) run(ctx context.Context) error {
 		})
 	}
 	readers.Wait()
+	err := context.Cause(ctx)
+	if err == nil {
+		err = r.tryAgain(ctx)
+	}
 	stop()
 	r.elapsed = time.Since(start)
-	err := context.Cause(ctx)
 	for _, reader := range r.readers {
 		err = errors.Join(err, reader.close())
 	}
@@ -184,23 +192,59 @@ func (r *needleRun) work(ctx context.Context, reader *needleReader) error {
 			return nil
 		}
 		number := r.todo[at]
-		h, err := r.haystacks.Haystack(number)
+		trial, err := reader.try(ctx, r.haystacks, number, r.places[number])
 		if err != nil {
 			return err
 		}
-		trial, err := reader.try(ctx, r.places[number], &h)
+		if trial.passing && len(r.readers) > 1 {
+			r.mu.Lock()
+			r.refused = append(r.refused, number)
+			r.mu.Unlock()
+			continue
+		}
+		if err := r.finish(number, trial, reader); err != nil {
+			return err
+		}
+	}
+}
+
+// tryAgain reads the texts that there was no memory for beside others, one after the other.
+func (r *needleRun) tryAgain(ctx context.Context) (err error) {
+	if len(r.refused) == 0 {
+		return nil
+	}
+	for _, reader := range r.readers[1:] {
+		err = errors.Join(err, reader.close())
+	}
+	if err != nil {
+		return err
+	}
+	slices.Sort(r.refused)
+	for _, number := range r.refused {
+		trial, err := r.readers[0].try(ctx, r.haystacks, number, r.places[number])
 		if err != nil {
 			return err
 		}
+		if err := r.finish(number, trial, r.readers[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish keeps what came of a text.
+func (r *needleRun) finish(number int, trial *NeedleTrial, reader *needleReader) error {
+	if !trial.passing {
 		if err := r.options.Log.add(trial); err != nil {
 			return err
 		}
-		r.trials[number] = trial // nobody else has this number
-		r.mu.Lock()
-		reader.rest()
-		r.done += r.places[number].Length
-		r.mu.Unlock()
 	}
+	r.trials[number] = trial // nobody else has this number
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	reader.rest()
+	r.done += r.places[number].Length
+	return nil
 }
 
 // progressInterval is how often Progress is called.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"slices"
 	"strings"
@@ -19,7 +20,7 @@ import (
 type Documents struct {
 	places    []Place
 	haystacks []Haystack
-	sum       [sha256.Size]byte
+	sum       hash.Hash // of what there is to read and to be written
 }
 
 // document is a line of a file.
@@ -45,9 +46,8 @@ const spareTokens = 32
 //
 // Both have "depth", 0 to 1, and may have "type" and "length", which is the number of tokens unless it is given.
 func ReadDocuments(from io.Reader, m *mneme.Model) (*Documents, error) {
-	d := &Documents{}
-	sum := sha256.New()
-	lines := bufio.NewReaderSize(io.TeeReader(from, sum), 1<<20)
+	d := &Documents{sum: sha256.New()}
+	lines := bufio.NewReaderSize(from, 1<<20)
 	numbers := map[Place]int{}
 	for number := 1; ; number++ {
 		line, err := lines.ReadBytes('\n')
@@ -66,7 +66,6 @@ func ReadDocuments(from io.Reader, m *mneme.Model) (*Documents, error) {
 	if len(d.places) == 0 {
 		return nil, errors.New("there are no documents in it")
 	}
-	sum.Sum(d.sum[:0])
 	return d, nil
 }
 
@@ -94,15 +93,18 @@ func (d *Documents) add(line []byte, m *mneme.Model, numbers map[Place]int) erro
 	if x.Length == 0 {
 		x.Length = h.length()
 	}
-	if x.Length < 1 || !(x.Depth >= 0 && x.Depth <= 1) {
-		return fmt.Errorf("length %d, depth %g: want 1 or more, and 0 to 1", x.Length, x.Depth)
+	if x.Length < 1 || x.Length > MostLength || !(x.Depth >= 0 && x.Depth <= 1) {
+		return fmt.Errorf("length %d, depth %g: want 1 to %d, and 0 to 1", x.Length, x.Depth, MostLength)
 	}
 	p := Place{Length: x.Length, Depth: x.Depth}
 	n := numbers[p]
 	numbers[p]++
 	p.Type, p.Trial = x.Type, n
 	d.places, d.haystacks = append(d.places, p), append(d.haystacks, h)
-	return nil
+	return json.NewEncoder(d.sum).Encode(struct {
+		Place
+		Haystack
+	}{p, h})
 }
 
 // ofTokens is a document of ids.
@@ -152,11 +154,11 @@ func (x *document) ofText(t *tokenizer.Tokenizer) (h Haystack, err error) {
 	if t == nil {
 		return h, mneme.ErrNoTokenizer
 	}
-	h.Tokens = t.Encode(*x.Text, tokenizer.EncodeOptions{AddSpecial: true})
-	q.Tokens = t.Encode(question, tokenizer.EncodeOptions{})
+	h.Tokens = opening(t, *x.Text)
+	q.Tokens = t.Encode(question, tokenizer.EncodeOptions{Continue: true})
 	q.MaxTokens = spareTokens
 	for _, e := range q.Expected {
-		q.MaxTokens += len(t.Encode(e, tokenizer.EncodeOptions{}))
+		q.MaxTokens += len(t.Encode(e, tokenizer.EncodeOptions{Continue: true}))
 	}
 	h.Questions = []Question{q}
 	return h, nil
@@ -191,8 +193,16 @@ func beginning(value json.RawMessage) string {
 // Places implements Haystacks.
 func (d *Documents) Places() []Place { return d.places }
 
+// Size implements Haystacks.
+func (d *Documents) Size(number int) (tokens, questions int) {
+	h := &d.haystacks[number]
+	return h.length(), len(h.Questions)
+}
+
 // Haystack implements Haystacks.
 func (d *Documents) Haystack(number int) (Haystack, error) { return d.haystacks[number], nil }
 
 // Settings is what the texts depend on.
-func (d *Documents) Settings() []Setting { return []Setting{{"--documents", fmt.Sprintf("%x", d.sum)}} }
+func (d *Documents) Settings() []Setting {
+	return []Setting{{"--documents", fmt.Sprintf("%x", d.sum.Sum(nil))}}
+}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -165,7 +166,7 @@ var trackingWordings = []string{"Which variables have the value %s in the end?",
 func tracking(r *rand.Rand, depth float64, facts, questions int) riddle {
 	x := riddle{announced: "Assignments of variables are"}
 	names := several(2*facts, func() string {
-		return string([]byte{'A' + byte(r.IntN(26)), 'A' + byte(r.IntN(26)), 'A' + byte(r.IntN(26))})
+		return string([]byte{'A' + byte(r.IntN(26)), 'A' + byte(r.IntN(26)), '0' + byte(r.IntN(10))}) // no word of any text
 	})
 	numbers := several(2, func() string { return fmt.Sprint(10_000 + r.IntN(90_000)) })
 	for chain, from := range []float64{depth, r.Float64()} {
@@ -188,4 +189,15 @@ func tracking(r *rand.Rand, depth float64, facts, questions int) riddle {
 	}
 	x.ask(r, wordings, questions, fmt.Sprintf("The variables that have the value %s are", numbers[0]), names[:facts])
 	return x
+}
+
+// wordingSum stands for what needles and questions are made of: trials with other words are other trials.
+func wordingSum() string {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%q %q %q %q %q %q %q", cities, firstWords, secondWords, secretWordings, passkeyWordings, valuesWordings, trackingWordings)
+	fmt.Fprintf(sum, "%q %q %d", preface, askingFrame, spareAnswer)
+	for _, k := range needleKinds {
+		fmt.Fprintf(sum, "%q", fmt.Sprint(k.Name, k.make(rand.New(rand.NewChaCha8([32]byte{})), .5, 4, len(secretWordings))))
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil))
 }

@@ -25,8 +25,6 @@ type Setting struct {
 // and one for each trial, which is written when it is done. Neither lengths, depths nor the number of trials are part of that: trials do
 // not depend on each other. A nil log has none, and keeps none.
 type NeedleLog struct {
-	path string
-
 	mu     sync.Mutex
 	file   *os.File
 	trials map[placeKey]*NeedleTrial
@@ -54,10 +52,10 @@ const logVersion = 1
 // syncInterval is how often what was written is put on the disk. A process that is killed loses nothing of it in any case.
 const syncInterval = time.Second
 
-// OpenNeedleLog opens the file, or begins it. One that was written with other settings is refused. A line that is not complete, and
-// what comes after it, is left out, and done again.
+// OpenNeedleLog opens the file, or begins it. One that was written with other settings is refused, and so is one with a line that is no
+// trial. The last line is left out where it is not complete, as when a process ended while it was written, and done again.
 func OpenNeedleLog(path string, settings []Setting) (*NeedleLog, error) {
-	l := &NeedleLog{path: path, trials: map[placeKey]*NeedleTrial{}, synced: time.Now()}
+	l := &NeedleLog{trials: map[placeKey]*NeedleTrial{}, synced: time.Now()}
 	head, err := json.Marshal(logHead{logVersion, settings})
 	if err != nil {
 		return nil, err
@@ -115,11 +113,17 @@ func (l *NeedleLog) read(data []byte, settings []Setting) (good int, err error) 
 		return 0, fmt.Errorf("its trials were done otherwise: %s", other)
 	}
 	good = len(line) + 1
-	for {
+	for number := 2; ; number++ {
 		line, after, whole := bytes.Cut(rest, []byte("\n"))
-		t := &NeedleTrial{}
-		if !whole || json.Unmarshal(line, t) != nil || t.Asked < 1 || len(t.Answers) > t.Asked {
+		if !whole {
 			return good, nil
+		}
+		t := &NeedleTrial{}
+		if err := json.Unmarshal(line, t); err != nil {
+			return 0, fmt.Errorf("line %d is no trial: %w", number, err)
+		}
+		if t.Asked < 1 || len(t.Answers) > t.Asked {
+			return 0, fmt.Errorf("line %d is no trial: %d answers to %d questions", number, len(t.Answers), t.Asked)
 		}
 		if l.trials[t.key()] == nil {
 			l.trials[t.key()] = t
@@ -160,10 +164,7 @@ func (l *NeedleLog) finished(p Place) *NeedleTrial {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t := l.trials[p.key()]; t != nil && t.Type == p.Type {
-		return t
-	}
-	return nil
+	return l.trials[p.key()]
 }
 
 // add writes what came of a text.

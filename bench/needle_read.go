@@ -2,11 +2,15 @@ package bench
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/mneme-lm/mneme"
+	"github.com/mneme-lm/mneme/memory/neural"
 	"github.com/mneme-lm/mneme/sample"
 )
 
@@ -19,6 +23,8 @@ type NeedleTrial struct {
 
 	Memory        NeedleMemory `json:"memory"`
 	BeyondTrained int          `json:"beyond_trained"`
+
+	passing bool // it failed for want of memory, which there may be another time
 }
 
 // NeedleAnswer is what the model answered.
@@ -61,19 +67,24 @@ type needleReader struct {
 	before  int // tokens that the session had read then
 }
 
-// contextStep is what texts' lengths are rounded up to where they are announced, so that those that differ by some tokens share a
-// session. It depends on nothing but the text: to some models what is announced makes a difference.
+// contextStep is what texts' sizes are rounded up to where they are announced, so that those that differ by some tokens share a
+// session. What is announced depends on nothing but the text: to some models it makes a difference.
 const contextStep = 128
 
-// try reads a text and asks. What goes wrong with it is part of the trial, unless ctx has ended.
-func (r *needleReader) try(ctx context.Context, p Place, h *Haystack) (*NeedleTrial, error) {
-	t := &NeedleTrial{Place: p, Asked: len(h.Questions), Answers: []NeedleAnswer{}}
-	err := r.begin(h)
+// try reads a text and asks. That there is no memory for it, and that a learned memory diverges, is part of the trial.
+func (r *needleReader) try(ctx context.Context, from Haystacks, number int, p Place) (*NeedleTrial, error) {
+	tokens, questions := from.Size(number)
+	t := &NeedleTrial{Place: p, Asked: questions, Answers: []NeedleAnswer{}}
+	err := r.begin(tokens)
 	if err == nil {
-		err = r.read(ctx, h, t)
+		err = r.read(ctx, from, number, t)
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
+	}
+	t.passing = errors.Is(err, mneme.ErrMemory)
+	if err != nil && !t.passing && !errors.Is(err, neural.ErrDiverged) {
+		return nil, fmt.Errorf("text %d of %d tokens at depth %g: %w", p.Trial, p.Length, p.Depth, err)
 	}
 	if r.session != nil {
 		st := r.session.Stats()
@@ -87,9 +98,12 @@ func (r *needleReader) try(ctx context.Context, p Place, h *Haystack) (*NeedleTr
 	return t, nil
 }
 
-// begin makes a session for a text, or empties the one that there is.
-func (r *needleReader) begin(h *Haystack) error {
-	context := max(r.announced, (h.length()+contextStep-1)/contextStep*contextStep)
+// begin makes a session for a text of so many tokens, or empties the one that there is.
+func (r *needleReader) begin(tokens int) error {
+	context := max(r.announced, tokens)
+	if tokens <= math.MaxInt-contextStep {
+		context = max(r.announced, (tokens+contextStep-1)/contextStep*contextStep)
+	}
 	if r.session != nil && r.context == context {
 		return r.session.Truncate(0)
 	}
@@ -107,7 +121,11 @@ func (r *needleReader) begin(h *Haystack) error {
 }
 
 // read reads the text, which brings the cache within its budget, and then one question after the other, each from there.
-func (r *needleReader) read(ctx context.Context, h *Haystack, t *NeedleTrial) error {
+func (r *needleReader) read(ctx context.Context, from Haystacks, number int, t *NeedleTrial) error {
+	h, err := from.Haystack(number)
+	if err != nil {
+		return err
+	}
 	r.mu.Lock()
 	r.reading, r.before = t.Length, r.session.Stats().PromptTokens
 	r.mu.Unlock()

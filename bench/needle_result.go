@@ -20,7 +20,7 @@ type NeedleResult struct {
 	BeyondTrained int // tokens that the longest text was longer than the model was trained for
 
 	Resumed int // trials that the log had
-	Tokens  int // of the texts that were read now
+	Tokens  int // of the texts that were read now, to the last answer
 	Elapsed time.Duration
 }
 
@@ -61,11 +61,18 @@ type NeedleFailure struct {
 	Length  int    `json:"length"`
 	Message string `json:"message"` // of the first; others may have other numbers in it
 	Count   int    `json:"count"`   // texts
+	// Questions is how many were not answered, of all about these texts: there may be answers to the first ones.
+	Questions int `json:"questions"`
 }
 
 // result counts what came out.
 func (r *needleRun) result() *NeedleResult {
-	out := &NeedleResult{Pass: r.options.Pass, Types: map[string]NeedleCount{}, Tokens: r.total, Elapsed: r.elapsed, Resumed: len(r.places) - len(r.todo)}
+	out := &NeedleResult{Pass: r.options.Pass, Types: map[string]NeedleCount{}, Elapsed: r.elapsed, Resumed: len(r.places) - len(r.todo)}
+	for _, number := range r.todo {
+		if t := r.trials[number]; t.Error == "" {
+			out.Tokens += t.Length
+		}
+	}
 	cells := map[placeKey]*NeedleCell{}
 	for _, t := range r.trials {
 		at := placeKey{length: t.Length, depth: t.Depth}
@@ -143,6 +150,7 @@ func failures(trials []*NeedleTrial) (list []NeedleFailure) {
 			list = append(list, NeedleFailure{Length: t.Length, Message: t.Error})
 		}
 		list[i].Count++
+		list[i].Questions += t.Asked - len(t.Answers)
 	}
 	return list
 }

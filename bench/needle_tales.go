@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -20,8 +21,8 @@ type Grid struct {
 	Seed    uint64    // same seed, same texts
 }
 
-// DefaultFacts is how many facts a text has unless it is said otherwise: the one that is asked for, and others, half of them of its
-// kind.
+// DefaultFacts is how many facts a text has unless it is said otherwise: the one that is asked for, and others, of which about half are
+// of its kind.
 const DefaultFacts = 5
 
 // Tales are texts of the small language that models are trained with in package train: stories with facts in them, of which one
@@ -33,6 +34,13 @@ type Tales struct {
 	ids    []int32 // of the model, by that of the language
 }
 
+const (
+	// MostLength is the most tokens that a text may have.
+	MostLength = math.MaxInt32
+	// MostTexts is the most texts that a grid may have.
+	MostTexts = 1 << 20
+)
+
 // check finds what is wrong with a grid, and puts it in order.
 func (g *Grid) check() error {
 	g.Lengths, g.Depths = slices.Clone(g.Lengths), slices.Clone(g.Depths)
@@ -42,10 +50,12 @@ func (g *Grid) check() error {
 	switch {
 	case len(g.Lengths) == 0 || len(g.Depths) == 0 || g.Trials < 1:
 		return fmt.Errorf("%d lengths, %d depths, %d trials: want one of each at least", len(g.Lengths), len(g.Depths), g.Trials)
-	case g.Lengths[0] < 1:
-		return fmt.Errorf("a length of %d tokens", g.Lengths[0])
+	case g.Lengths[0] < 1 || g.Lengths[len(g.Lengths)-1] > MostLength:
+		return fmt.Errorf("lengths from %d to %d tokens: want 1 to %d", g.Lengths[0], g.Lengths[len(g.Lengths)-1], MostLength)
 	case !(g.Depths[0] >= 0) || !(g.Depths[len(g.Depths)-1] <= 1): // a NaN comes first
 		return fmt.Errorf("depths from %g to %g: want 0 (the beginning) to 1", g.Depths[0], g.Depths[len(g.Depths)-1])
+	case g.Trials > MostTexts/len(g.Lengths)/len(g.Depths):
+		return fmt.Errorf("%d trials of each of %d lengths and %d depths: want no more than %d texts", g.Trials, len(g.Lengths), len(g.Depths), MostTexts)
 	}
 	return nil
 }
@@ -67,15 +77,15 @@ func (g *Grid) random(p Place) *rand.Rand {
 	return rand.New(rand.NewChaCha8(sha256.Sum256(fmt.Appendf(nil, "needle %d %d %g %d", g.Seed, p.Length, p.Depth, p.Trial))))
 }
 
-// NewTales makes texts for a model that has the words of the language, each with so many facts, half of them of the kind that is asked for.
-// The kinds take turns.
+// NewTales makes texts for a model that has the words of the language, each with so many facts (tales.MostFacts at most), of which
+// about half are of the kind that is asked for. The kinds take turns.
 func NewTales(m *mneme.Model, g Grid, facts int) (*Tales, error) {
 	t := &Tales{grid: g, facts: facts}
 	if err := t.grid.check(); err != nil {
 		return nil, fmt.Errorf("bench: needle: %w", err)
 	}
-	if facts < 1 {
-		return nil, fmt.Errorf("bench: needle: %d facts: want one or more", facts)
+	if facts < 1 || facts > tales.MostFacts {
+		return nil, fmt.Errorf("bench: needle: %d facts: want 1 to %d", facts, tales.MostFacts)
 	}
 	var err error
 	if t.ids, err = talesIDs(m.Tokenizer()); err != nil {
@@ -87,7 +97,7 @@ func NewTales(m *mneme.Model, g Grid, facts int) (*Tales, error) {
 			break
 		}
 		if _, err := t.Haystack(i); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("bench: needle: %w", err)
 		}
 	}
 	return t, nil
@@ -134,12 +144,15 @@ func (t *Tales) Settings() []Setting {
 	return []Setting{{"--seed", fmt.Sprint(t.grid.Seed)}, {"--facts", fmt.Sprint(t.facts)}, {"the language of stories", tales.Print()}}
 }
 
+// Size implements Haystacks.
+func (t *Tales) Size(number int) (tokens, questions int) { return t.places[number].Length, 1 }
+
 // Haystack implements Haystacks.
 func (t *Tales) Haystack(number int) (Haystack, error) {
 	p := t.places[number]
 	d, err := tales.New(t.grid.random(p)).Needle(p.Length, p.Depth, p.Trial%tales.Kinds, t.facts-1)
 	if err != nil {
-		return Haystack{}, fmt.Errorf("bench: needle: a text of %d tokens with %d facts: %w", p.Length, t.facts, err)
+		return Haystack{}, fmt.Errorf("a text of %d tokens with %d facts: %w", p.Length, t.facts, err)
 	}
 	tokens := make([]int32, len(d.Tokens))
 	for i, id := range d.Tokens {

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/mneme-lm/mneme"
@@ -90,6 +91,8 @@ func (x texts) Places() (list []Place) {
 	}
 	return list
 }
+
+func (x texts) Size(number int) (int, int) { return x[number].length(), len(x[number].Questions) }
 
 func (x texts) Haystack(number int) (Haystack, error) { return x[number].Haystack, nil }
 
@@ -177,7 +180,7 @@ func TestNeedleQuestions(t *testing.T) {
 				mneme.WithPolicy(policy), mneme.WithKVBudget(40), mneme.WithPrefillBlock(64),
 				mneme.WithTrace(func(e mneme.Eviction) { rows[e.Step] = append(rows[e.Step], e) }),
 			}}
-			trial, err := r.try(t.Context(), Place{Length: 97}, &Haystack{text, questions})
+			trial, err := r.try(t.Context(), texts{{Haystack: Haystack{text, questions}}}, 0, Place{Length: 97})
 			if err != nil || trial.Error != "" {
 				t.Fatal(err, trial)
 			}
@@ -214,34 +217,95 @@ func TestNeedleQuestions(t *testing.T) {
 	}
 }
 
-// Texts that cannot be read count, with their reasons, and do no harm to others.
+// Texts that there is no memory for count, with the reason, do no harm to others, and are done again by who goes on.
 func TestNeedleFailures(t *testing.T) {
 	m := tiny(t)
-	good := func() Haystack {
-		return Haystack{someTokens(30), []Question{{Tokens: []int32{7}, Answer: greedy(t, m, append(someTokens(30), 7), 2)}}}
-	}
 	x := make(texts, 6)
 	for i := range x {
-		x[i].Place, x[i].Haystack = Place{32 + 32*(i/3), 0, i % 3, ""}, good()
+		h := Haystack{someTokens(30), []Question{{Tokens: []int32{7}, Answer: greedy(t, m, append(someTokens(30), 7), 2)}}}
+		x[i].Place, x[i].Haystack = Place{32 + 32*(i/3), 0, i % 3, ""}, h
 	}
-	x[1].Questions[0] = Question{Tokens: []int32{7}, MaxTokens: 1 << 40}
-	x[2].Questions = append(x[2].Questions, Question{Tokens: []int32{1 << 20}, Answer: []int32{1}}, x[2].Questions[0])
-	x[3].Haystack.Tokens = []int32{1, 600}
-	x[4].Haystack.Tokens = []int32{1, 700}
-	r := needle(t, m, x, NeedleOptions{})
-	if c := r.Cells[0]; c.Trials != 5 || c.Correct != 2 || c.Failed != 3 {
-		t.Errorf("%+v", c)
-	}
-	if c := r.Cells[1]; c.Trials != 3 || c.Correct != 1 || c.Failed != 2 {
-		t.Errorf("%+v", c)
-	}
-	for i, want := range []NeedleFailure{{32, "available: not enough memory", 1}, {32, "token 1048576 is not in the vocabulary", 1}, {64, "token 600 is not", 2}} {
-		if i >= len(r.Failures) || r.Failures[i].Length != want.Length || !strings.Contains(r.Failures[i].Message, want.Message) || r.Failures[i].Count != want.Count {
-			t.Errorf("failures %+v, want %+v", r.Failures, want)
+	huge := Question{Tokens: []int32{7}, MaxTokens: 1 << 40}
+	x[1].Questions[0] = huge
+	x[3].Questions = append(x[3].Questions, huge)
+	x[4].Questions[0] = huge
+	path := filepath.Join(t.TempDir(), "trials.jsonl")
+	for run, beside := range [][]*mneme.Model{nil, {tiny(t)}} {
+		if run > 0 {
+			if data, err := os.ReadFile(path); err != nil || bytes.Count(data, []byte("\n")) != 1+3 {
+				t.Fatalf("the log is %s, %v", data, err)
+			}
+		}
+		l, err := OpenNeedleLog(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := needle(t, m, x, NeedleOptions{Log: l, Beside: beside})
+		l.Close()
+		if c := r.Cells[0]; c.Trials != 3 || c.Correct != 2 || c.Failed != 1 {
+			t.Errorf("%+v", c)
+		}
+		if c := r.Cells[1]; c.Trials != 4 || c.Correct != 1 || c.Failed != 3 {
+			t.Errorf("%+v", c)
+		}
+		for i, want := range []NeedleFailure{{32, "available: not enough memory", 1, 1}, {64, "available: not enough memory", 2, 3}} {
+			if i >= len(r.Failures) || r.Failures[i].Length != want.Length || !strings.Contains(r.Failures[i].Message, want.Message) || r.Failures[i].Count != want.Count || r.Failures[i].Questions != want.Questions {
+				t.Errorf("failures %+v, want %+v", r.Failures, want)
+			}
+		}
+		if len(r.Failures) != 2 || r.EffectiveContext != 0 || r.Tokens != []int{128, 0}[run] || r.Resumed != 3*run {
+			t.Errorf("%+v", r)
 		}
 	}
-	if len(r.Failures) != 3 || r.EffectiveContext != 0 {
+}
+
+// failing are texts of which one cannot be had for the first times.
+type failing struct {
+	texts
+	at    int
+	times *atomic.Int32
+	err   error
+}
+
+func (x failing) Haystack(number int) (Haystack, error) {
+	if number == x.at && x.times.Add(-1) >= 0 {
+		return Haystack{}, x.err
+	}
+	return x.texts.Haystack(number)
+}
+
+// What there is no memory for beside other texts is tried again alone, and an error that says nothing of the model ends the measurement,
+// with what was done before in the log.
+func TestNeedlePassingErrors(t *testing.T) {
+	m := tiny(t)
+	x := make(texts, 5)
+	for i := range x {
+		x[i].Place, x[i].Haystack = Place{32, 0, i, ""}, Haystack{someTokens(30), []Question{{Tokens: []int32{7}, Answer: []int32{1}}}}
+	}
+	times := func(n int32) *atomic.Int32 { v := new(atomic.Int32); v.Store(n); return v }
+	none := fmt.Errorf("some text: %w", mneme.ErrMemory)
+	if r := needle(t, m, failing{x, 1, times(1), none}, NeedleOptions{Beside: []*mneme.Model{tiny(t)}}); len(r.Failures) != 0 || r.Tokens != 5*32 {
+		t.Errorf("once: %+v", r)
+	}
+	if r := needle(t, m, failing{x, 1, times(2), none}, NeedleOptions{Beside: []*mneme.Model{tiny(t)}}); len(r.Failures) != 1 || r.Cells[0].Failed != 1 || r.Tokens != 4*32 {
+		t.Errorf("twice: %+v", r)
+	}
+	path := filepath.Join(t.TempDir(), "trials.jsonl")
+	l, err := OpenNeedleLog(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Needle(t.Context(), m, failing{x, 3, times(9), os.ErrClosed}, NeedleOptions{Log: l})
+	if !errors.Is(err, os.ErrClosed) || !strings.Contains(err.Error(), "text 3 of 32 tokens") || strings.Count(err.Error(), "needle:") != 1 {
+		t.Errorf("%v", err)
+	}
+	l.Close()
+	if r := logged(t, m, x, path, nil); r.Resumed != 3 || len(r.Failures) != 0 {
 		t.Errorf("%+v", r)
+	}
+	x[2].Haystack.Tokens = []int32{1, 600}
+	if _, err := Needle(t.Context(), m, x, NeedleOptions{}); err == nil || !strings.Contains(err.Error(), "token 600 is not") {
+		t.Errorf("a token that there is not: %v", err)
 	}
 }
 
@@ -366,11 +430,11 @@ func TestTales(t *testing.T) {
 		g     Grid
 		facts int
 	}{
-		"more than":   {Grid{Lengths: []int{40}, Depths: []float64{0}, Trials: 9}, 9},
-		"0 facts":     {Grid{Lengths: []int{400}, Depths: []float64{0}, Trials: 1}, 0},
-		"0 trials":    {Grid{Lengths: []int{400}, Depths: []float64{0}}, 1},
-		"from 0 to 2": {Grid{Lengths: []int{400}, Depths: []float64{0, 2}, Trials: 1}, 1},
-		"of 0 tokens": {Grid{Lengths: []int{0}, Depths: []float64{0}, Trials: 1}, 1},
+		"more than":          {Grid{Lengths: []int{40}, Depths: []float64{0}, Trials: 9}, 9},
+		"0 facts":            {Grid{Lengths: []int{400}, Depths: []float64{0}, Trials: 1}, 0},
+		"0 trials":           {Grid{Lengths: []int{400}, Depths: []float64{0}}, 1},
+		"from 0 to 2":        {Grid{Lengths: []int{400}, Depths: []float64{0, 2}, Trials: 1}, 1},
+		"from 0 to 0 tokens": {Grid{Lengths: []int{0}, Depths: []float64{0}, Trials: 1}, 1},
 	} {
 		_, err := NewTales(m, c.g, c.facts)
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -462,6 +526,7 @@ func TestDocuments(t *testing.T) {
 		`{"tokens":[1],"question":[1],"answer":[-1]}`:                                     "no token -1",
 		`{"tokens":[1],"question":[1],"answer":[1],"depth":2}`:                            "depth 2",
 		`{"tokens":[1],"question":[1],"answer":[1],"length":-2}`:                          "length -2",
+		`{"tokens":[1],"question":[1],"answer":[1],"length":9223372036854775807}`:         "length 9223372036854775807",
 		`{"text":"a","question":" ","answer":"a"}`:                                        "the question",
 		`{"text":"a","question":"b","answer":[]}`:                                         "answer is empty",
 		`{"text":"a","question":"b","answer":["a",""]}`:                                   "answer is empty",
@@ -563,9 +628,6 @@ func TestNeedleLog(t *testing.T) {
 	for _, n := range []int{from, from + 1, from + len(lines[5]) - 1, from + len(lines[5]), len(whole) - 1, len(whole)} {
 		again(fmt.Sprint("cut at ", n), whole[:n], 4+bytes.Count(whole[from:n], []byte("\n")))
 	}
-	damaged := slices.Clone(whole)
-	damaged[from+3] = 0
-	again("damaged", damaged, 4)
 	twice := slices.Concat(bytes.Join(lines[:4], nil), lines[3])
 	if err := os.WriteFile(path, twice, 0o600); err != nil {
 		t.Fatal(err)
@@ -595,6 +657,8 @@ func TestNeedleLog(t *testing.T) {
 		{settings, "a letter", "no log of trials"},
 		{settings, `{"needle_log":2,"settings":[]}` + "\n", "version 2"},
 		{settings, `{"needle_log":1,"sett` + "?", "no log of trials"},
+		{settings, string(whole[:from+3]) + "\x00" + string(whole[from+4:]), "line 6 is no trial"},
+		{settings, string(whole[:from]) + "{}\n" + string(whole[from:]), "line 6 is no trial: 0 answers to 0 questions"},
 	} {
 		os.WriteFile(path, []byte(c.content), 0o600)
 		if _, err := OpenNeedleLog(path, c.settings); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {

@@ -45,10 +45,14 @@ func NewPieces(m *mneme.Model, text string, o TextOptions) (*Pieces, error) {
 	if text == "" {
 		return nil, errors.New("bench: needle: the text is empty")
 	}
-	p.sentences = sentences(text + "\n\n")
 	p.before = []int{0}
-	for i, s := range p.sentences {
-		p.before = append(p.before, p.before[i]+max(1, p.count(s)))
+	for _, s := range sentences(text + "\n\n") {
+		if n := p.count(s); n > 0 { // the others, however many, would not make a text longer
+			p.sentences, p.before = append(p.sentences, s), append(p.before, p.before[len(p.sentences)]+n)
+		}
+	}
+	if len(p.sentences) == 0 {
+		return nil, errors.New("bench: needle: the model has no tokens for the text")
 	}
 	p.places = p.options.Grid.places(func(trial int) string { return p.kindOf(trial).Name })
 	for i, place := range p.places {
@@ -57,7 +61,7 @@ func NewPieces(m *mneme.Model, text string, o TextOptions) (*Pieces, error) {
 		}
 		_, f := p.begin(i)
 		if _, err := f.bare(); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("bench: needle: %w", err)
 		}
 	}
 	return p, nil
@@ -81,6 +85,9 @@ func (p *Pieces) check() error {
 	if o.Facts < 1 || o.Questions < 1 || o.MaxTokens < 0 || o.Facts > MostFacts || o.Questions > MostFacts {
 		return fmt.Errorf("%d facts, %d questions, %d tokens of an answer: want 1 to %d of the first two, and no negative number", o.Facts, o.Questions, o.MaxTokens, MostFacts)
 	}
+	if o.MaxTokens > o.Lengths[0] {
+		return fmt.Errorf("an answer of %d tokens in a text of %d", o.MaxTokens, o.Lengths[0])
+	}
 	if len(o.Kinds) == 0 {
 		o.Kinds = []string{needleKinds[0].Name}
 	}
@@ -103,7 +110,16 @@ func (p *Pieces) kindOf(trial int) *NeedleKind { return p.kinds[trial%len(p.kind
 func (p *Pieces) count(text string) int { return len(p.encode(text)) }
 
 func (p *Pieces) encode(text string) []int32 {
-	return p.tokenizer.Encode(text, tokenizer.EncodeOptions{})
+	return p.tokenizer.Encode(text, tokenizer.EncodeOptions{Continue: true})
+}
+
+// opening is a text that others follow: there is no token that ends it.
+func opening(t *tokenizer.Tokenizer, text string) []int32 {
+	tokens := t.Encode(text, tokenizer.EncodeOptions{AddSpecial: true})
+	if t.AddsEOS() {
+		tokens = tokens[:len(tokens)-1]
+	}
+	return tokens
 }
 
 // Places implements Haystacks.
@@ -115,7 +131,20 @@ func (p *Pieces) Settings() []Setting {
 	return []Setting{
 		{"--haystack", fmt.Sprintf("%x", p.sum)}, {"--needle", strings.Join(o.Kinds, ",")}, {"--seed", fmt.Sprint(o.Seed)}, {"--facts", fmt.Sprint(o.Facts)},
 		{"--questions", fmt.Sprint(o.Questions)}, {"--max-tokens", fmt.Sprint(o.MaxTokens)},
+		{"the wording of needles", wordingSum()},
 	}
+}
+
+// What is said around the text, and how many tokens more than twice those of the right answer the model may write.
+const (
+	preface     = " hidden in the following text. Read it with care: a question about that comes at its end.\n\n"
+	askingFrame = "\n\nQuestion: %s\nAnswer: %s"
+	spareAnswer = 16
+)
+
+// Size implements Haystacks.
+func (p *Pieces) Size(number int) (tokens, questions int) {
+	return p.places[number].Length, p.options.Questions
 }
 
 // Haystack implements Haystacks.
@@ -131,10 +160,9 @@ func (p *Pieces) begin(number int) (h Haystack, f fitting) {
 	x := p.kindOf(place.Trial).make(o.random(place), place.Depth, o.Facts, o.Questions)
 	slices.SortStableFunc(x.hidden, func(a, b hidden) int { return cmp.Compare(a.at, b.at) })
 	for _, a := range x.asked {
-		q := Question{Tokens: p.encode("\n\nQuestion: " + a.question + "\nAnswer: " + a.begins), Expected: a.expected, MaxTokens: o.MaxTokens}
+		q := Question{Tokens: p.encode(fmt.Sprintf(askingFrame, a.question, a.begins)), Expected: a.expected, MaxTokens: o.MaxTokens}
 		if q.MaxTokens == 0 {
-			const spare = 16
-			q.MaxTokens = spare + 2*p.count(strings.Join(a.expected, ", "))
+			q.MaxTokens = spareAnswer + 2*p.count(strings.Join(a.expected, ", "))
 		}
 		h.Questions = append(h.Questions, q)
 	}
@@ -197,7 +225,7 @@ func (f *fitting) fit() ([]int32, error) {
 func (f *fitting) bare() ([]int32, error) {
 	tokens := f.encoded(0)
 	if len(tokens) > f.room {
-		return nil, fmt.Errorf("bench: needle: a text of %d tokens with needle %s: it takes %d tokens more than that without a word of the text", f.place.Length, f.place.Type, len(tokens)-f.room)
+		return nil, fmt.Errorf("a text of %d tokens with needle %s: it takes %d tokens more than that without a word of the text", f.place.Length, f.place.Type, len(tokens)-f.room)
 	}
 	return tokens, nil
 }
@@ -226,7 +254,7 @@ func (f *fitting) fewer(n, tokens int) int {
 // encoded is the text with so many sentences, and what is hidden between them.
 func (f *fitting) encoded(n int) []int32 {
 	var b strings.Builder
-	b.WriteString(f.announced + " hidden in the following text. Read it with care: a question about that comes at its end.\n\n")
+	b.WriteString(f.announced + preface)
 	all := f.tokensOf(n)
 	next := 0
 	for i := range n + 1 {
@@ -241,5 +269,5 @@ func (f *fitting) encoded(n int) []int32 {
 			b.WriteString(f.sentences[(f.from+i)%len(f.sentences)])
 		}
 	}
-	return f.tokenizer.Encode(strings.TrimRight(b.String(), " \n"), tokenizer.EncodeOptions{AddSpecial: true})
+	return opening(f.tokenizer, strings.TrimRight(b.String(), " \n"))
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -11,6 +12,8 @@ import (
 	"github.com/mneme-lm/mneme"
 	"github.com/mneme-lm/mneme/sample"
 	"github.com/mneme-lm/mneme/tokenizer"
+	"github.com/mneme-lm/mneme/weights"
+	"github.com/mneme-lm/mneme/weights/synth"
 	"pgregory.net/rapid"
 )
 
@@ -138,6 +141,11 @@ func TestTracking(t *testing.T) {
 		if len(names) != 4 || len(x.hidden) != 8 || x.asked[0].question == x.asked[1].question {
 			t.Fatalf("%+v", x)
 		}
+		for _, name := range names {
+			if !strings.ContainsAny(name, "0123456789") {
+				t.Fatalf("variable %s could be a word", name)
+			}
+		}
 		at := -1.
 		for i, name := range names {
 			h := x.hidden[slices.IndexFunc(x.hidden, func(h hidden) bool { return strings.HasPrefix(h.says, "Variable "+name+" is") })]
@@ -164,6 +172,10 @@ func TestPiecesRefused(t *testing.T) {
 		text string
 		o    TextOptions
 	}{
+		"of 901 tokens":      {"a", TextOptions{Grid: grid, MaxTokens: 901}},
+		"in a text of 900":   {"a", TextOptions{Grid: grid, MaxTokens: math.MaxInt}},
+		"to 2147483648 tok":  {"a", TextOptions{Grid: Grid{Lengths: []int{9, 1 << 31}, Depths: []float64{.5}, Trials: 1}}},
+		"than 1048576 texts": {"a", TextOptions{Grid: Grid{Lengths: []int{9, 10}, Depths: []float64{.5}, Trials: 1<<19 + 1}}},
 		"empty":              {" \n", TextOptions{Grid: grid}},
 		`no needle "pin"`:    {"a", TextOptions{Grid: grid, Kinds: []string{"pin"}}},
 		"in 3 ways":          {"a", TextOptions{Grid: grid, Kinds: []string{"number", "passkey"}, Questions: 4}},
@@ -219,5 +231,52 @@ func TestNeedleExpected(t *testing.T) {
 		if a.Correct != c.correct || c.all && len(a.Tokens) != c.max || !slices.Equal(a.Tokens, tokens[:len(a.Tokens)]) || !c.all && len(a.Tokens) == 12 {
 			t.Errorf("%q: %+v", c.expected, a)
 		}
+	}
+}
+
+// A question goes on from the text before it: no token ends that, and none but its own begins the question.
+func TestQuestionsGoOn(t *testing.T) {
+	shape, err := synth.Lookup("llama-tiny")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := changed(t, shape, func(md *weights.Metadata) error {
+		return errors.Join(md.Set("tokenizer.ggml.add_eos_token", true), md.Set("tokenizer.ggml.add_space_prefix", true))
+	})
+	all := m.Tokenizer().Encode("it was hot.\nHow was it?", tokenizer.EncodeOptions{AddSpecial: true})
+	if end, _ := m.Tokenizer().EOS(); all[len(all)-1] != end {
+		t.Fatal("the model puts no token behind a text")
+	}
+	d, err := ReadDocuments(strings.NewReader(`{"text":"it was hot.","question":"\nHow was it?","answer":"hot"}`), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, _ := d.Haystack(0)
+	if got := slices.Concat(h.Tokens, h.Questions[0].Tokens); !slices.Equal(got, all[:len(all)-1]) {
+		t.Errorf("%v, want %v", got, all[:len(all)-1])
+	}
+	p, err := NewPieces(m, "A cat sat on a mat.", TextOptions{Grid: Grid{Lengths: []int{900}, Depths: []float64{.5}, Trials: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err = p.Haystack(0); err != nil {
+		t.Fatal(err)
+	}
+	got := slices.Concat(h.Tokens, h.Questions[0].Tokens)
+	if want := m.Tokenizer().Encode(text(m, got), tokenizer.EncodeOptions{AddSpecial: true}); !slices.Equal(got, want[:len(want)-1]) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// Other words are other trials.
+func TestWordings(t *testing.T) {
+	before, words := wordingSum(), trackingWordings
+	defer func() { trackingWordings = words }()
+	if before != wordingSum() {
+		t.Fatal("the same words have two sums")
+	}
+	trackingWordings = append([]string{"Which?"}, words[1:]...)
+	if before == wordingSum() {
+		t.Error("other words have the same sum")
 	}
 }
