@@ -9,6 +9,7 @@ import (
 
 	"github.com/mneme-lm/mneme"
 	"github.com/mneme-lm/mneme/bench"
+	"github.com/mneme-lm/mneme/train/tales"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -32,7 +33,7 @@ func (f *haystackFlags) add(cmd *cobra.Command) {
 		set.Float64SliceVar(&f.text.Depths, "depths", []float64{.05, .5, .95}, "`shares` of the text that come before what is asked for, 0 to 1")
 		set.IntVar(&f.text.Trials, "trials", 20, "`number` of texts of each length and depth")
 		set.Uint64Var(&f.text.Seed, "seed", 1, "same `seed`, same texts")
-		set.IntVar(&f.text.Facts, "facts", bench.DefaultFacts, "`number` of facts of the kind that is asked for in a story, or of what --needle keys, values and tracking hide")
+		set.IntVar(&f.text.Facts, "facts", bench.DefaultFacts, "`number` of facts in a story, about half of them of the kind that is asked for, or of what --needle keys, values and tracking hide")
 		set.StringVar(&f.haystack, "haystack", "", "`file` of any text (-: standard input) to hide needles in, in place of stories")
 		set.StringSliceVar(&f.text.Kinds, "needle", []string{"number"}, "with --haystack: `kinds` of needles, which take turns: "+strings.Join(needleKindNames(), ", "))
 		set.IntVar(&f.text.Questions, "questions", 1, "with --haystack: `number` of questions about each text, all of the same cache")
@@ -99,14 +100,16 @@ func (f *haystackFlags) checkNeedles() error {
 		return usagef("--facts is %d, want 1 to %d", o.Facts, bench.MostFacts)
 	case o.MaxTokens < 0:
 		return usagef("--max-tokens is %d, want 0 (what the right answer may take) or more", o.MaxTokens)
+	case len(o.Lengths) > 0 && o.MaxTokens > slices.Min(o.Lengths):
+		return usagef("--max-tokens is %d, and --lengths has a text of %d", o.MaxTokens, slices.Min(o.Lengths))
 	}
 	return nil
 }
 
 func (f *haystackFlags) checkGrid() error {
 	for _, n := range f.text.Lengths {
-		if n < 1 {
-			return usagef("--lengths: %d tokens, want 1 or more", n)
+		if n < 1 || n > bench.MostLength {
+			return usagef("--lengths: %d tokens, want 1 to %d", n, bench.MostLength)
 		}
 	}
 	for _, d := range f.text.Depths {
@@ -119,8 +122,10 @@ func (f *haystackFlags) checkGrid() error {
 		return usagef("--lengths, --depths: want one of each at least")
 	case f.text.Trials < 1:
 		return usagef("--trials is %d, want 1 or more", f.text.Trials)
-	case f.text.Facts < 1:
-		return usagef("--facts is %d, want 1 or more", f.text.Facts)
+	case f.text.Trials > bench.MostTexts/len(f.text.Lengths)/len(f.text.Depths):
+		return usagef("--trials is %d, of each of %d lengths and %d depths: want no more than %d texts", f.text.Trials, len(f.text.Lengths), len(f.text.Depths), bench.MostTexts)
+	case f.text.Facts < 1 || f.text.Facts > tales.MostFacts:
+		return usagef("--facts is %d, want 1 to %d", f.text.Facts, tales.MostFacts)
 	}
 	return nil
 }

@@ -39,6 +39,7 @@ type needleCommand struct {
 // needleResult is what needle --json prints, and what --out keeps, without the timings.
 type needleResult struct {
 	Model         string                       `json:"model"`
+	Adapter       string                       `json:"adapter,omitempty"`
 	Settings      map[string]string            `json:"settings"`
 	Cells         []bench.NeedleCell           `json:"cells"`
 	Types         map[string]bench.NeedleCount `json:"types"`
@@ -70,7 +71,7 @@ func newNeedle(a *app) *cobra.Command {
 			"The effective context is the largest length at which every depth has a share of --pass right answers, as at all shorter\n" +
 			"lengths. A text that cannot be read, for want of memory or since a learned memory diverged, counts as not answered, and\n" +
 			"the reason is printed. With --out, what is interrupted goes on where it was, and comes to the same result; more lengths,\n" +
-			"depths and trials may be added.",
+			"depths and trials may be added, and texts that there was no memory for are tried again.",
 		Example: `  infer needle -m base.gguf --lengths 256,1024,4096 --depths 0.05,0.5,0.95 --trials 200 --out base-needles
   infer needle -m base.gguf --lengths 1024 --kv h2o --kv-budget 256 --json
   infer needle -m model.gguf --haystack book.txt --needle number,keys,tracking --lengths 4096,16384
@@ -158,25 +159,27 @@ func (c *needleCommand) options(cmd *cobra.Command) (o bench.NeedleOptions, err 
 // several threads for one.
 const smallModel = 64 << 20
 
-// atATime is how many texts are read at a time: as many as there are threads, or as fit into half of the memory to spare.
+// atATime is how many texts are read at a time: as many as there are threads, or as fit into half of the memory to spare, and no more
+// than there are.
 func (c *needleCommand) atATime(m *mneme.Model, texts bench.Haystacks, session []mneme.SessionOption) int {
+	places := texts.Places()
 	if c.parallel > 0 {
-		return c.parallel
+		return min(c.parallel, len(places))
 	}
 	if c.memory.store != "" {
 		return 1
 	}
 	longest := c.memory.context
-	for _, p := range texts.Places() {
+	for _, p := range places {
 		longest = max(longest, p.Length)
 	}
 	plan, err := m.Plan(longest, session...)
 	if err != nil || plan.WeightsBytes > smallModel {
 		return 1 // what is wrong shows when the text is read
 	}
-	n := int64(m.Threads())
+	n := int64(min(m.Threads(), len(places)))
 	if free, known := sysmem.Available(); known {
-		n = min(n, free/2/max(1, plan.KVBytes+plan.StateBytes+plan.ScratchBytes))
+		n = min(n, free/2/max(1, plan.RepackedBytes+plan.KVBytes+plan.StateBytes+plan.ScratchBytes))
 	}
 	return int(max(1, n))
 }
@@ -233,7 +236,7 @@ func (c *needleCommand) measure(ctx context.Context, m *mneme.Model, texts hayst
 // tell keeps and prints the result.
 func (c *needleCommand) tell(m *mneme.Model, r *bench.NeedleResult, settings []bench.Setting) error {
 	result := needleResult{
-		Model: c.model.path, Settings: map[string]string{}, Cells: r.Cells, Types: r.Types, Effective: r.EffectiveContext, Pass: r.Pass,
+		Model: c.model.path, Adapter: c.model.adapter, Settings: map[string]string{}, Cells: r.Cells, Types: r.Types, Effective: r.EffectiveContext, Pass: r.Pass,
 		Failures: append([]bench.NeedleFailure{}, r.Failures...), BeyondTrained: r.BeyondTrained,
 	}
 	for _, s := range settings {
@@ -245,7 +248,7 @@ func (c *needleCommand) tell(m *mneme.Model, r *bench.NeedleResult, settings []b
 		}
 	}
 	for _, f := range r.Failures {
-		c.warn("%d texts of %d tokens count as not answered: %s", f.Count, f.Length, f.Message)
+		c.warn("%s about %s of %d tokens count as not answered: %s", counted(f.Questions, "question"), counted(f.Count, "text"), f.Length, f.Message)
 	}
 	c.warnBeyondTrained(m, r.BeyondTrained, c.memory.cache)
 	if c.json {
@@ -254,6 +257,14 @@ func (c *needleCommand) tell(m *mneme.Model, r *bench.NeedleResult, settings []b
 	}
 	c.printGrid(r)
 	return nil
+}
+
+// counted is a number of things.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // writeJSON writes a file that appears whole or not at all.

@@ -87,7 +87,7 @@ func TestNeedle(t *testing.T) {
 	if r.code != exitFailure || !strings.Contains(r.stderr, "--kv was full, and is window; --kv-budget was 0, and is 30") {
 		t.Errorf("exit %d, %q", r.code, r.stderr)
 	}
-	if r := infer("needle", "-m", tinyModel(t), "--documents", file, "--ctx", "1000000000000"); r.code != exitSuccess || !strings.Contains(r.stderr, "9 texts of 64 tokens count as not answered") || !strings.Contains(r.stderr, "not enough memory") || !strings.Contains(r.stdout, "| 64 | 0% of 5") {
+	if r := infer("needle", "-m", tinyModel(t), "--documents", file, "--ctx", "1000000000000"); r.code != exitSuccess || !strings.Contains(r.stderr, "9 questions about 9 texts of 64 tokens count as not answered") || !strings.Contains(r.stderr, "not enough memory") || !strings.Contains(r.stdout, "| 64 | 0% of 5") {
 		t.Errorf("exit %d, %q, %q", r.code, r.stderr, r.stdout)
 	}
 }
@@ -123,25 +123,29 @@ func TestNeedleInText(t *testing.T) {
 
 func TestNeedleUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"":                                  "no model",
-		"-m x --pass 0":                     "--pass is 0",
-		"-m x --parallel -1":                "--parallel is -1",
-		"-m x --lengths 0":                  "--lengths: 0 tokens",
-		"-m x --depths 1.5":                 "--depths: 1.5",
-		"-m x --trials 0":                   "--trials is 0",
-		"-m x --facts 0":                    "--facts is 0",
-		"-m x --documents y --seed":         "needs an argument",
-		"-m x --documents y --facts 3":      "--documents and --facts",
-		"-m x --kv h2o":                     "no budget",
-		"-m x --trace y":                    "--trace",
-		"-m x --parallel 2 --kv-store y":    "--kv-store",
-		"-m x --lengths a":                  "invalid argument",
-		"-m x --needle keys":                "--haystack FILE",
-		"-m x --haystack y --needle pin":    `no kind "pin" (there is: number, word`,
-		"-m x --haystack y --questions 0":   "--questions is 0",
-		"-m x --haystack y --facts 99":      "--facts is 99",
-		"-m x --haystack y --max-tokens -1": "--max-tokens is -1",
-		"-m x --haystack y --documents z":   "--documents and --haystack",
+		"":                                   "no model",
+		"-m x --pass 0":                      "--pass is 0",
+		"-m x --parallel -1":                 "--parallel is -1",
+		"-m x --lengths 0":                   "--lengths: 0 tokens",
+		"-m x --depths 1.5":                  "--depths: 1.5",
+		"-m x --trials 0":                    "--trials is 0",
+		"-m x --facts 0":                     "--facts is 0",
+		"-m x --facts 41":                    "--facts is 41, want 1 to 40",
+		"-m x --lengths 3000000000":          "--lengths: 3000000000 tokens",
+		"-m x --trials 1000000000":           "--trials is 1000000000",
+		"-m x --haystack y --max-tokens 300": "--max-tokens is 300, and --lengths has a text of 256",
+		"-m x --documents y --seed":          "needs an argument",
+		"-m x --documents y --facts 3":       "--documents and --facts",
+		"-m x --kv h2o":                      "no budget",
+		"-m x --trace y":                     "--trace",
+		"-m x --parallel 2 --kv-store y":     "--kv-store",
+		"-m x --lengths a":                   "invalid argument",
+		"-m x --needle keys":                 "--haystack FILE",
+		"-m x --haystack y --needle pin":     `no kind "pin" (there is: number, word`,
+		"-m x --haystack y --questions 0":    "--questions is 0",
+		"-m x --haystack y --facts 99":       "--facts is 99",
+		"-m x --haystack y --max-tokens -1":  "--max-tokens is -1",
+		"-m x --haystack y --documents z":    "--documents and --haystack",
 	} {
 		if r := infer(append([]string{"needle"}, strings.Fields(args)...)...); r.code != exitUsage || !strings.Contains(r.stderr, want) {
 			t.Errorf("%s: exit %d, %q, want %q", args, r.code, r.stderr, want)
@@ -158,6 +162,20 @@ func TestNeedleUsage(t *testing.T) {
 		if r := infer(strings.Fields(args)...); r.code != exitFailure || !strings.Contains(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 {
 			t.Errorf("%s: exit %d, %q, want %q", args, r.code, r.stderr, want)
 		}
+	}
+}
+
+func TestCounted(t *testing.T) {
+	if one, two := counted(1, "text"), counted(2, "text"); one != "1 text" || two != "2 texts" {
+		t.Errorf("%q, %q", one, two)
+	}
+}
+
+// No more texts are read at a time than there are.
+func TestNeedleAtATime(t *testing.T) {
+	c := &needleCommand{parallel: 1 << 40}
+	if n := c.atATime(nil, &bench.Tales{}, nil); n != 0 {
+		t.Errorf("%d of no texts", n)
 	}
 }
 
