@@ -304,11 +304,11 @@ func TestStagesEnd(t *testing.T) {
 	r := short()
 	r.Stages = slices.Clone(r.Stages)
 	r.Stages[0].Until = 1e-9 // one right answer
-	r.Stages[0].Steps = 300
+	r.Stages[0].Steps, r.Stages[0].Every, r.Stages[0].Exam = 300, 15, 20
 	r.Stages[1].Until, r.Stages[1].Cool = 1, false
 	_, report := mustRun(t, c[len(c)-1], r, Options{Seed: 5})
 	first, second := report.Stages[0], report.Stages[1]
-	if !first.Reached || !(first.Marks.Recall() > 0) || first.Steps >= 300 || first.Steps%3 != 0 {
+	if !first.Reached || !(first.Marks.Recall() > 0) || first.Steps >= 300 || first.Steps%15 != 0 {
 		t.Errorf("the first stage: %+v", first)
 	}
 	if second.Reached || second.Marks.Recall() == 1 || second.Steps != 5 || second.Marks.Asked == 0 {
