@@ -136,7 +136,7 @@ func stories(length, least, most, steps int) Stage {
 // lists is made of lists alone: it is where looking back for what stood by the same word is learned.
 func lists(length int) Stage {
 	s := stories(length, 1, 1, 2000)
-	s.Name, s.Mix.Lists, s.Until = fmt.Sprintf("lists of %d", length), 1, 0.84
+	s.Name, s.Mix.Lists, s.Until = fmt.Sprintf("lists of %d", length), 1, 0.85
 	return s
 }
 

@@ -263,7 +263,7 @@ func (g *Generator) Pairs(length int, far bool) Document {
 		case far:
 			count = min(len(keys), 4+g.r.IntN(max(1, length/4-3)))
 		case g.r.IntN(2) == 0:
-			values, most = g.few(songs, 3+g.r.IntN(3)), 6
+			values, most = g.few(songs, 3+g.r.IntN(3)), 4
 			fallthrough
 		default:
 			says, asks = g.link(2), g.link(3)

@@ -65,7 +65,7 @@ func vocabulary() ([]string, map[string]int) {
 }
 
 // version is raised when the same generator comes to make other texts.
-const version = 8
+const version = 9
 
 // Print stands for the vocabulary and for how texts are made.
 func Print() string {
